@@ -1,0 +1,246 @@
+# Makefile - builds, checks and installs Weft.  GNU make.
+#
+#   make                  the libraries, in build/release
+#   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
+#   make demo             builds and shows the example application
+#   make stress T=60      the stress programs, T seconds each
+#   make bench            the benchmarks
+#   make lint             rules of the code base that a compiler does not know
+#   make format           clang-format
+#   make docs             the contracts of the public headers, as Markdown in build/docs
+#   make install          honours DESTDIR PREFIX LIBDIR INCLUDEDIR; make uninstall takes away again
+#   make dist             a tarball of the last commit in build/
+#   make clean            removes build/
+#
+# Variables: CC AR CFLAGS CPPFLAGS LDFLAGS as usual, and
+#   SAN=thread|address|undefined   a sanitizer (address: with undefined); thread takes clang unless CC is given
+#   HARD=1                         tiny capacities, random yields, failing allocations, assertions
+#   DEBUG=1                        assertions, little optimisation
+#   WERROR=1                       warnings are errors
+#   WEFT_NO_HWLOC=1                without hwloc: the topology is taken from the affinity alone
+#   V=1                            prints each command
+# Each configuration has a directory of its own: build/release, build/thread-clang, build/hard-gcc, ...
+
+VERSION := 0.1.0
+SONAME := libweft.so.0
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+# ---- Configuration -------------------------------------------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+ifeq ($(SAN),thread)
+CC := clang
+else
+CC := cc
+endif
+endif
+
+ifneq ($(filter-out thread address undefined,$(SAN)),)
+$(error SAN is thread, address or undefined, not "$(SAN)")
+endif
+
+on = $(filter-out 0,$(1))
+dash := -
+CONFIG := $(subst $() ,$(dash),$(strip $(or $(SAN),$(if $(call on,$(HARD)$(DEBUG)),,release)) $(if $(call on,$(HARD)),hard) \
+    $(if $(call on,$(DEBUG)),debug) $(if $(call on,$(WEFT_NO_HWLOC)),flat) $(filter-out cc,$(notdir $(firstword $(CC))))))
+B := build/$(CONFIG)
+
+ISA := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+PKG_CONFIG ?= pkg-config
+
+# ---- Flags ---------------------------------------------------------------------------------------------------------
+
+CFLAGS ?= $(if $(call on,$(DEBUG)),-Og,-O2) -g
+try_flag = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(call on,$(WERROR)),-Werror)
+CODE := -fPIC -fvisibility=hidden -pthread
+CODE += $(foreach flag,-fno-semantic-interposition -fno-plt -fstack-clash-protection,$(call try_flag,$(flag)))
+
+SAN_thread := -fsanitize=thread
+SAN_address := -fsanitize=address,undefined
+SAN_undefined := -fsanitize=undefined
+SANITIZE := $(if $(SAN),$(SAN_$(SAN)) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+DEFINES := -D_GNU_SOURCE
+DEFINES += $(if $(call on,$(HARD)),-DWEFT_HARD -DWEFT_DEBUG) $(if $(call on,$(DEBUG)),-DWEFT_DEBUG)
+ifneq ($(call on,$(WEFT_NO_HWLOC)),)
+DEFINES += -DWEFT_NO_HWLOC
+PRIVATE_PACKAGES :=
+else
+HWLOC_FOUND := $(shell $(PKG_CONFIG) --exists hwloc 2>/dev/null && echo yes)
+HWLOC_CFLAGS := $(shell $(PKG_CONFIG) --cflags hwloc 2>/dev/null)
+HWLOC_LIBS := $(shell $(PKG_CONFIG) --libs hwloc 2>/dev/null)
+PRIVATE_PACKAGES := hwloc
+endif
+
+# -iquote, not -I: <sched.h> is the system's, "stack.h", "clock.h" and the like are ours.
+ALL_CPPFLAGS := -Iinclude -iquote src $(DEFINES) $(HWLOC_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS := -std=c11 $(WARNINGS) $(CODE) $(SANITIZE) $(CFLAGS)
+ALL_LDFLAGS := -pthread $(SANITIZE) $(LDFLAGS)
+LIBS := $(HWLOC_LIBS)
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+HEADERS := $(wildcard include/weft.h include/weft/*.h)
+OBJECTS := $(patsubst %,$(B)/%.o,$(sort $(wildcard src/*.c)) src/arch/context_$(ISA).S)
+SHARED := $(B)/libweft.so.$(VERSION)
+LINKS := $(B)/$(SONAME) $(B)/libweft.so
+STATIC := $(B)/libweft.a
+
+TESTS := tests/check.c $(sort $(wildcard tests/test_*.c))
+PLAIN_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,tests/runner_plain.c $(TESTS))
+CRITERION_OBJECTS := $(patsubst %.c,$(B)/criterion/%.o,tests/runner_criterion.c $(TESTS))
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress_*.c))
+
+ifeq ($(call on,$(V)),)
+Q := @
+say = @printf '  %-9s %s\n' $(1) $@
+endif
+
+# ---- The libraries -------------------------------------------------------------------------------------------------
+
+.PHONY: all
+all: $(LINKS) $(STATIC)
+
+# Holds the flags; newer than the objects when the flags have changed.
+$(B)/flags: force
+	@mkdir -p $(@D)
+ifeq ($(PRIVATE_PACKAGES)$(HWLOC_FOUND),hwloc)
+	@echo "hwloc was not found: install libhwloc-dev and pkg-config, or say make WEFT_NO_HWLOC=1" >&2; exit 1
+endif
+	@$(if $(PRIVATE_PACKAGES),,echo "Weft without hwloc: the topology is taken from the affinity alone.")
+	@echo '$(COMPILE) $(ALL_LDFLAGS) $(LIBS)' | cmp -s - $@ || echo '$(COMPILE) $(ALL_LDFLAGS) $(LIBS)' > $@
+
+$(B)/%.c.o: %.c $(B)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(B)/%.S.o: %.S $(B)/flags
+	$(call say,AS)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+# A stack of Weft's may outlive the last reference to the library: nodelete.
+$(SHARED): $(OBJECTS) src/weft.map
+	$(call say,LINK)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=src/weft.map -Wl,-z,nodelete \
+	    $(if $(SAN),,-Wl,-z,defs) -o $@ $(OBJECTS) $(LIBS)
+
+$(LINKS): $(SHARED)
+	@ln -sf $(<F) $@
+
+$(STATIC): $(OBJECTS)
+	$(call say,AR)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# ---- Tests, stress programs, benchmarks ----------------------------------------------------------------------------
+# They see the internals, so tests and stress programs link the static library; benchmarks measure the shared one.
+
+.PHONY: test-plain test-criterion check stress stress-programs bench bench-programs where
+test-plain: $(B)/test-plain
+test-criterion: $(B)/test-criterion
+stress-programs: $(STRESSES)
+bench-programs: $(BENCHES)
+
+$(B)/plain/%.o: %.c $(B)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
+
+$(B)/criterion/%.o: %.c $(B)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(shell $(PKG_CONFIG) --cflags criterion) -c -o $@ $<
+
+$(B)/test-plain: $(PLAIN_OBJECTS) $(STATIC)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(shell $(PKG_CONFIG) --libs criterion)
+
+$(B)/stress_%: $(B)/plain/tests/stress_%.o $(STATIC)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
+
+# Prints where this configuration is built.
+where:
+	@echo $(B)
+
+check:
+	+@MAKE='$(MAKE)' tools/check $(STEPS)
+
+T ?= 10
+stress: stress-programs
+	+@MAKE='$(MAKE)' tools/stress $(T) $(STRESSES)
+
+bench: bench-programs
+	@if [ -x tools/bench ]; then tools/bench $(B)/bench; else for b in $(BENCHES); do echo "$$b"; "$$b" || exit 1; done; fi
+
+.PHONY: demo
+demo:
+	@tools/install-deps build demo
+	@tools/demo
+
+# ---- House keeping -------------------------------------------------------------------------------------------------
+
+.PHONY: lint format docs dist clean force
+lint: $(LINKS)
+	@tools/lint --library $(B)/libweft.so
+	@tools/lint --self-test --library $(B)/libweft.so
+
+format:
+	clang-format -i $(wildcard $(addsuffix /*.[ch],include include/weft src src/arch tests bench examples examples/*))
+
+docs:
+	@tools/lint --links
+	@tools/docs build/docs $(HEADERS)
+
+dist:
+	@mkdir -p build
+	git archive --format=tar.gz --prefix=weft-$(VERSION)/ -o build/weft-$(VERSION).tar.gz HEAD
+
+clean:
+	rm -rf build
+
+# ---- Installation --------------------------------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+PCDIR := $(DESTDIR)$(LIBDIR)/pkgconfig
+
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(LIBDIR) $(PCDIR) $(DESTDIR)$(INCLUDEDIR)/weft
+	install -m 644 include/weft.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/weft/*.h $(DESTDIR)$(INCLUDEDIR)/weft
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf libweft.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweft.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE_PACKAGES)|' weft.pc.in > $(PCDIR)/weft.pc
+	chmod 644 $(PCDIR)/weft.pc
+
+uninstall:
+	rm -f $(PCDIR)/weft.pc $(DESTDIR)$(INCLUDEDIR)/weft.h
+	cd $(DESTDIR)$(LIBDIR) && rm -f libweft.a libweft.so $(SONAME) libweft.so.$(VERSION)
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/weft
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

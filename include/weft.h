@@ -1,0 +1,26 @@
+/* weft.h - all of Weft: tasks that may block anywhere, on a work-stealing scheduler, with channels.
+ *
+ * Read in this order: weft/runtime.h (start, workers), weft/task.h (spawn, wait, park), weft/channel.h,
+ * weft/parallel.h (loops), weft/timer.h (time, sleep), weft/error.h (codes).
+ *
+ * Conventions that hold in every header:
+ *   - What can fail returns an int: 0 (or a count, an index >= 0), or a negative WEFT_E... code.  errno is never used.
+ *   - A verb that parks has a twin ..._until(..., weft_time deadline): absolute monotonic nanoseconds.
+ *     WEFT_NOW makes it a try (WEFT_EAGAIN instead of parking), WEFT_FOREVER is no limit.
+ *   - Every function may be called from a task and from any plain thread.  What parks a task blocks a plain thread.
+ *   - The runtime starts itself, with the default configuration, at the first call that needs it.
+ *   - [C] marks a cancellation point: it checks before it does anything, and again while parked.
+ *     WEFT_ECANCELED and WEFT_ETIMEDOUT mean that the operation did not happen.
+ *   - A migratable task may continue on another thread after any call that parks: errno, _Thread_local variables,
+ *     pthread_self() and locked pthread mutexes must not be carried across one.  Sticky tasks are exempt. */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <weft/error.h>
+#include <weft/timer.h>
+#include <weft/task.h>
+#include <weft/runtime.h>
+#include <weft/channel.h>
+#include <weft/parallel.h>
+
+#endif

@@ -1,0 +1,64 @@
+/* runtime.h - starting and stopping Weft, and its workers.
+ *
+ * A worker is a pthread, bound to a core of its own where there is one for each.  Tasks run on workers.
+ *
+ * Threads.   One runtime per process at a time.  It starts itself with the defaults at the first call that needs it.
+ * Ownership. Configurations are copied.
+ * Errors.    A value that cannot be used, from the configuration or the environment, is an error at start, never ignored.
+ *
+ * Environment, read at start.  A field of weft_config that is not zero beats the environment, which beats the default.
+ *   WEFT_NUM_THREADS=N[,M]  N workers ("auto": one per usable core) and M workers for tasks with WEFT_INTERACTIVE
+ *   WEFT_STACK_SIZE=SIZE    what each stack reserves, in bytes, or with a suffix K, M or G
+ *   WEFT_BIND=auto|none|cores
+ *   WEFT_VERBOSE=0|1        1: print the resolved configuration to stderr */
+#ifndef WEFT_RUNTIME_H
+#define WEFT_RUNTIME_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN
+
+enum {
+    WEFT_BIND_AUTO = 0, /* to cores, unless there are more workers than usable cores */
+    WEFT_BIND_NONE = 1,
+    WEFT_BIND_CORES = 2 /* WEFT_EINVAL where there are more workers than usable cores */
+};
+
+typedef struct weft_config {
+    size_t size;       /* sizeof(weft_config), or 0: all that this library knows */
+    int workers;       /* 0: one per usable core = min(affinity, ceil(cgroup quota), cores) */
+    int interactive;   /* workers of the interactive pool; 0: none, its tasks run on the ordinary workers */
+    size_t stack_size; /* bytes reserved for each stack, touched lazily; 0: 256 KiB.  A task that names no stack_size of
+                          its own may count on a quarter of it */
+    int bind;          /* WEFT_BIND_... */
+    void (*on_unhandled)(weft_task *t, int code); /* a task failed and nobody looked; NULL: print like an errormonitor.
+                                                     Must not park; t is valid during the call */
+    void (*on_misuse)(const char *what);          /* NULL: print and abort; if it returns, the call that was wrong returns its code */
+} weft_config;
+
+/* Runs fn(arg) as the root task, with the calling thread as worker 0.  Returns fn's code when fn has returned and every
+ * task that is not a daemon has ended; daemons are cancelled and awaited, and all workers have stopped.
+ * cfg NULL: the defaults.  The failures of other tasks go to on_unhandled.
+ *   WEFT_EBUSY    the runtime is running already, or the caller is a task
+ *   WEFT_EINVAL   cfg, or an environment variable, has a value that cannot be used; stderr says which
+ *   WEFT_ENOMEM, WEFT_EAGAIN   no memory, or not one thread; nothing was started
+ *   WEFT_ENOTSUP  this process was forked from one in which Weft was running */
+WEFT_API int weft_run(const weft_config *cfg, weft_fn *fn, void *arg);
+
+/* Starts the runtime without taking over the calling thread.  Codes as for weft_run. */
+WEFT_API WEFT_MUSTUSE int weft_start(const weft_config *cfg);
+
+/* Cancels the root scope, waits until every task has ended, and stops the workers.  The runtime may be started again.
+ * Handles stay valid.  Tasks that were never started do not run: their drop function does.
+ *   WEFT_EBUSY     called from a task, or the runtime belongs to weft_run
+ *   WEFT_ENOENT    the runtime is not running */
+WEFT_API int weft_stop(void);
+
+/* The number of ordinary workers; starts the runtime if need be.  A negative code if it cannot start. */
+WEFT_API int weft_nworkers(void);
+
+/* The number of the worker that runs the caller: 0 .. weft_nworkers() - 1, interactive workers after those; -1 outside. */
+WEFT_API int weft_worker(void);
+
+WEFT_END
+#endif

@@ -1,0 +1,665 @@
+/*
+ * channel.c - values from putters to takers, first in, first out.  [layer 5]
+ *
+ * One lock, held for a few loads and a copy.  Three lists of waiters: takers (and fetchers, in one queue, in the order in which
+ * they came), putters, and watchers (weft_channel_wait).  A buffered channel keeps its elements in a ring.
+ *
+ * Invariants, whenever the lock is free:
+ *
+ *   1  nobody is parked whose turn it is: takers wait only while there is no element and no putter, putters only while the ring
+ *      is full, watchers only while there is neither element nor putter
+ *   2  in a closed channel nobody is parked
+ *   3  avail = elements in the ring + parked putters
+ *
+ * Hand-off.  A put gives its value to the oldest taker directly; fetchers in front of that taker get a copy first.  A take that
+ * makes room moves the oldest putter's value into the ring.  So a value or a place belongs to whoever waited for it, and nobody
+ * who comes later can be faster: there is no barging, and whoever is woken never has to wait again.
+ *
+ * A waiter that lost its park to a deadline or a cancellation is still in its list until it withdraws, under the lock; whoever
+ * meets it there fails to claim it, and goes on to the next.  Such a putter counts in avail until then.
+ *
+ * Wakes happen after the lock is released: claimed waiters stay alive until they are woken (waiter.h).
+ *
+ * Rejected.  A ring with a sequence number per slot: two locked instructions for a put and a take, as with the lock, and
+ * hand-off, batches, fetch and close need the lock all the same.
+ *
+ * Checked.  tests/test_channel*.c, tests/stress_channel.c.
+ */
+#include "failure.h"
+#include "hook.h"
+#include "scheduler.h"
+#include "waiter.h"
+
+#include <weft/channel.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct weft_channel {
+    weft__lock lock;
+    _Atomic int code;         /* 0: open; else what it was closed with.  Written under the lock */
+    size_t elem_size;
+    size_t capacity;
+    _Atomic size_t avail;     /* written under the lock */
+    _Atomic uint32_t refs;
+
+    /* Under the lock. */
+    char *ring;
+    size_t places;            /* of the ring; below capacity only if that is WEFT_UNBOUNDED */
+    size_t first;             /* index of the oldest element */
+    size_t count;             /* elements in the ring */
+    struct list takers, putters, watchers;
+};
+
+enum taker { TAKE, FETCH }; /* the index of a registration in takers */
+
+enum { FIRST_PLACES = 16 };
+
+static inline void
+copy(void *to, const void *from, size_t size)
+{
+    if (size == sizeof(void *)) memcpy(to, from, sizeof(void *)); /* the common size, as one move */
+    else if (to && size) memcpy(to, from, size);
+}
+
+static inline char *
+place(const weft_channel *c, size_t index)
+{
+    return c->ring + index * c->elem_size;
+}
+
+/* The index of the n-th element from the oldest; n <= places. */
+static inline size_t
+nth(const weft_channel *c, size_t n)
+{
+    size_t i = c->first + n;
+    return i >= c->places ? i - c->places : i;
+}
+
+/* Copies n elements in or out of the ring, which wraps. */
+static void
+ring_write(weft_channel *c, const char *values, size_t n)
+{
+    size_t at = nth(c, c->count), straight = c->places - at < n ? c->places - at : n;
+    if (c->elem_size) {
+        memcpy(place(c, at), values, straight * c->elem_size);
+        if (n > straight) memcpy(c->ring, values + straight * c->elem_size, (n - straight) * c->elem_size);
+    }
+    c->count += n;
+}
+
+static void
+ring_read(weft_channel *c, char *values, size_t n)
+{
+    size_t straight = c->places - c->first < n ? c->places - c->first : n;
+    if (values && c->elem_size) {
+        memcpy(values, place(c, c->first), straight * c->elem_size);
+        if (n > straight) memcpy(values + straight * c->elem_size, c->ring, (n - straight) * c->elem_size);
+    }
+    c->first = nth(c, n);
+    c->count -= n;
+}
+
+static inline void
+put_one(weft_channel *c, const void *value)
+{
+    copy(place(c, nth(c, c->count)), value, c->elem_size);
+    c->count++;
+}
+
+static inline void
+take_one(weft_channel *c, void *value)
+{
+    if (value) copy(value, place(c, c->first), c->elem_size);
+    c->first = nth(c, 1);
+    c->count--;
+}
+
+/* avail changes by a few: only under the lock, so a load and a store do. */
+static inline void
+avail_add(weft_channel *c, size_t n)
+{
+    store_relaxed(&c->avail, load_relaxed(&c->avail) + n); /* relaxed: answers of a moment */
+}
+
+static inline void
+avail_sub(weft_channel *c, size_t n)
+{
+    store_relaxed(&c->avail, load_relaxed(&c->avail) - n); /* relaxed: as above */
+}
+
+/* Makes the ring hold at least `places`; false: no memory. */
+static bool
+reserve(weft_channel *c, size_t places)
+{
+    size_t size;
+    if (weft__hook_fail() || __builtin_mul_overflow(places, c->elem_size, &size)) return false;
+    char *ring = malloc(size ? size : 1);
+    if (!ring) return false;
+    size_t count = c->count;
+    if (count > 0) ring_read(c, ring, count);
+    free(c->ring);
+    c->ring = ring;
+    c->places = places;
+    c->first = 0;
+    c->count = count;
+    return true;
+}
+
+int
+weft_channel_new(weft_channel **out, size_t elem_size, size_t capacity)
+{
+    size_t size;
+    if (!out) return WEFT_EINVAL;
+    if (capacity != WEFT_UNBOUNDED && __builtin_mul_overflow(elem_size, capacity, &size)) return WEFT_EINVAL;
+    weft_channel *c = weft__hook_fail() ? NULL : calloc(1, sizeof *c);
+    if (!c) return WEFT_ENOMEM;
+    c->elem_size = elem_size;
+    c->capacity = capacity;
+    store_relaxed(&c->refs, 1); /* relaxed: nobody knows it yet */
+    if (!reserve(c, capacity == WEFT_UNBOUNDED ? FIRST_PLACES : capacity)) {
+        free(c);
+        return WEFT_ENOMEM;
+    }
+    *out = c;
+    return 0;
+}
+
+void
+weft_channel_retain(weft_channel *c)
+{
+    if (c) add_relaxed(&c->refs, 1); /* relaxed: the caller's own reference orders it */
+}
+
+void
+weft_channel_release(weft_channel *c)
+{
+    if (!c || sub_acq_rel(&c->refs, 1) != 1) return; /* acq_rel: the last one sees what the others did */
+    if (!weft__list_empty(&c->takers) || !weft__list_empty(&c->putters) || !weft__list_empty(&c->watchers)) {
+        weft__misuse("the last reference to a channel was released while a task is parked on it: close it first");
+        return;
+    }
+    free(c->ring);
+    free(c);
+}
+
+/* Can an element be put without waiting for a place? */
+static inline bool
+has_room(const weft_channel *c)
+{
+    return c->count < c->places;
+}
+
+/* Wakes everybody who waits for there to be something. */
+static inline void
+claim_watchers(weft_channel *c, struct list *ready)
+{
+    struct waiter *w;
+    while ((w = weft__waiter_claim_first(&c->watchers))) {
+        w->code = 0;
+        weft__list_append(ready, &w->node);
+    }
+}
+
+/* Offers value to those who are parked: fetchers get copies until a taker takes it.  Returns the claimed taker, or NULL if
+ * nobody took it. */
+static struct waiter *
+offer(weft_channel *c, const void *value, struct list *ready)
+{
+    struct waiter *w;
+    while ((w = weft__waiter_claim_first(&c->takers))) {
+        if (w->slot) copy(w->slot, value, c->elem_size);
+        w->code = 0;
+        if (w->index == TAKE) return w;
+        weft__list_append(ready, &w->node);
+    }
+    return NULL;
+}
+
+/* Moves values of parked putters into the ring while there is room.  Those that are done with are claimed, and go to ready.
+ * All but the last value of a batch need no claim: the batch is in the list, so its putter waits for this lock to leave. */
+static inline void
+admit(weft_channel *c, struct list *ready)
+{
+    while (has_room(c) && !weft__list_empty(&c->putters)) {
+        struct waiter *w = weft__container(c->putters.head, struct waiter, node);
+        for (; w->count > 1 && has_room(c); w->count--) {
+            put_one(c, w->slot);
+            w->slot = (char *)w->slot + c->elem_size;
+            avail_add(c, 1); /* the putter goes on waiting */
+        }
+        if (!has_room(c)) return;
+        weft__list_remove(&c->putters, &w->node);
+        if (!weft__park_claim(w->parker, w->ticket)) continue;
+        put_one(c, w->slot); /* avail stays: a parked putter less, an element more */
+        w->count = 0;
+        w->code = 0;
+        weft__list_append(ready, &w->node);
+    }
+}
+
+/* Takes the oldest putter's value directly: a rendezvous.  false: there is none. */
+static inline bool
+take_from_putter(weft_channel *c, void *value, struct list *ready)
+{
+    while (!weft__list_empty(&c->putters)) {
+        struct waiter *w = weft__container(c->putters.head, struct waiter, node);
+        if (w->count > 1) {
+            copy(value, w->slot, value ? c->elem_size : 0);
+            w->slot = (char *)w->slot + c->elem_size;
+            w->count--;
+            return true;
+        }
+        weft__list_remove(&c->putters, &w->node);
+        if (!weft__park_claim(w->parker, w->ticket)) continue;
+        copy(value, w->slot, value ? c->elem_size : 0);
+        avail_sub(c, 1);
+        w->count = 0;
+        w->code = 0;
+        weft__list_append(ready, &w->node);
+        return true;
+    }
+    return false;
+}
+
+/* A blocking operation of the calling task or thread. */
+struct operation {
+    struct wait wait;
+    struct waiter registration;
+    struct context *context;
+};
+
+/* Registers the caller, who holds the lock, in list. */
+static inline void
+register_in(struct operation *op, struct list *list, const char *reason, uint32_t index, const void *slot)
+{
+    weft__wait_begin(&op->wait, op->context, reason, true);
+    weft__wait_register(&op->wait, &op->registration, list, index, (void *)(uintptr_t)slot);
+}
+
+/* Parks the registered caller; withdraws it if a deadline or a cancellation woke it.  counted: what it adds to avail. */
+static int
+park_in(weft_channel *c, struct operation *op, struct list *list, weft_time deadline, size_t counted)
+{
+    int rc = weft__wait_park(&op->wait, deadline);
+    if (weft__wait_interrupted(&op->wait)) {
+        weft__acquire(&c->lock);
+        weft__wait_withdraw(&op->registration, list);
+        avail_sub(c, counted);
+        weft__unlock(&c->lock);
+    }
+    return rc;
+}
+
+/* Puts what can be put of n values without waiting; under the lock.  Returns how many; WEFT_ENOMEM if it was short of that. */
+static int
+put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct list *ready)
+{
+    size_t k = 0;
+    for (struct waiter *w; k < n && (w = offer(c, values + k * c->elem_size, ready)); k++) weft__list_append(ready, &w->node);
+    while (k < n && c->capacity > 0) {
+        if (!has_room(c) && c->capacity == WEFT_UNBOUNDED && !reserve(c, 2 * c->places)) {
+            *done += k;
+            return WEFT_ENOMEM;
+        }
+        size_t room = c->places - c->count, part = room < n - k ? room : n - k;
+        if (part == 0) break;
+        ring_write(c, values + k * c->elem_size, part);
+        avail_add(c, part);
+        k += part;
+        claim_watchers(c, ready);
+    }
+    *done += k;
+    return 0;
+}
+
+/* Puts n values, parking as needed.  Under the lock, which it releases. */
+static weft__noinline int
+put_locked(weft_channel *c, struct context *context, const void *values, size_t n, size_t *put, weft_time deadline)
+{
+    struct operation op;
+    struct list ready = {NULL, NULL};
+    op.context = context;
+    int rc = load_relaxed(&c->code); /* relaxed: under the lock */
+    if (rc == 0) rc = put_some(c, values, n, put, &ready);
+    bool park = rc == 0 && *put < n && deadline != WEFT_NOW;
+    if (park) {
+        register_in(&op, &c->putters, "channel put", 0, (const char *)values + *put * c->elem_size);
+        op.registration.count = n - *put;
+        avail_add(c, 1);
+        claim_watchers(c, &ready);
+    }
+    weft__unlock(&c->lock);
+    weft__waiter_wake_all(&ready);
+    if (!park) return rc < 0 || *put == n ? rc : WEFT_EAGAIN;
+    rc = park_in(c, &op, &c->putters, deadline, 1);
+    *put = n - op.registration.count;
+    return rc;
+}
+
+int
+weft_channel_put_n_until(weft_channel *c, const void *values, size_t n, size_t *done, weft_time deadline)
+{
+    struct context *context = weft__context_current();
+    size_t mine, *put = done ? done : &mine;
+    *put = 0;
+    if (weft__cancelled(context)) return WEFT_ECANCELED;
+    weft__acquire(&c->lock);
+    return put_locked(c, context, values, n, put, deadline);
+}
+
+int
+weft_channel_put_n(weft_channel *c, const void *values, size_t n, size_t *done)
+{
+    return weft_channel_put_n_until(c, values, n, done, WEFT_FOREVER);
+}
+
+int
+weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
+{
+    struct context *context = weft__context_current();
+    if (weft__cancelled(context)) return WEFT_ECANCELED;
+    weft__acquire(&c->lock);
+    /* The common case: room, and nobody parked. */
+    bool plain = has_room(c) && weft__list_empty(&c->takers) && weft__list_empty(&c->watchers);
+    if (weft__likely(plain && load_relaxed(&c->code) == 0)) { /* relaxed: under the lock */
+        put_one(c, value);
+        avail_add(c, 1);
+        weft__unlock(&c->lock);
+        return 0;
+    }
+    size_t put = 0;
+    return put_locked(c, context, value, 1, &put, deadline);
+}
+
+int
+weft_channel_put(weft_channel *c, const void *value)
+{
+    return weft_channel_put_until(c, value, WEFT_FOREVER);
+}
+
+/* Takes what is there, up to max; under the lock. */
+static size_t
+take_some(weft_channel *c, char *values, size_t max, struct list *ready)
+{
+    size_t k = 0;
+    while (k < max && c->count > 0) {
+        size_t part = c->count < max - k ? c->count : max - k;
+        ring_read(c, values ? values + k * c->elem_size : NULL, part);
+        avail_sub(c, part);
+        k += part;
+        admit(c, ready);
+    }
+    while (k < max && c->capacity == 0 && take_from_putter(c, values ? values + k * c->elem_size : NULL, ready)) k++;
+    return k;
+}
+
+/* Takes up to max values, parking if there is none.  Under the lock, which it releases. */
+static weft__noinline int
+take_locked(weft_channel *c, struct context *context, void *values, size_t max, size_t *taken, weft_time deadline)
+{
+    struct operation op;
+    struct list ready = {NULL, NULL};
+    op.context = context;
+    *taken = take_some(c, values, max, &ready);
+    int rc = *taken ? 0 : load_relaxed(&c->code); /* relaxed: under the lock */
+    bool park = rc == 0 && *taken == 0 && deadline != WEFT_NOW;
+    if (park) register_in(&op, &c->takers, "channel take", TAKE, values);
+    weft__unlock(&c->lock);
+    weft__waiter_wake_all(&ready);
+    if (!park) return rc < 0 || *taken ? rc : WEFT_EAGAIN;
+    rc = park_in(c, &op, &c->takers, deadline, 0);
+    if (rc < 0) return rc;
+    *taken = 1;
+    if (max > 1) { /* what has come since, without waiting */
+        weft__acquire(&c->lock);
+        *taken += take_some(c, values ? (char *)values + c->elem_size : NULL, max - 1, &ready);
+        weft__unlock(&c->lock);
+        weft__waiter_wake_all(&ready);
+    }
+    return 0;
+}
+
+int
+weft_channel_take_n_until(weft_channel *c, void *values, size_t max, size_t *got, weft_time deadline)
+{
+    struct context *context = weft__context_current();
+    size_t mine, *taken = got ? got : &mine;
+    *taken = 0;
+    if (weft__cancelled(context)) return WEFT_ECANCELED;
+    if (max == 0) return 0;
+    weft__acquire(&c->lock);
+    return take_locked(c, context, values, max, taken, deadline);
+}
+
+int
+weft_channel_take_n(weft_channel *c, void *values, size_t max, size_t *got)
+{
+    return weft_channel_take_n_until(c, values, max, got, WEFT_FOREVER);
+}
+
+int
+weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
+{
+    struct context *context = weft__context_current();
+    if (weft__cancelled(context)) return WEFT_ECANCELED;
+    weft__acquire(&c->lock);
+    /* The common case: an element, and nobody parked. */
+    if (weft__likely(c->count > 0 && weft__list_empty(&c->putters))) {
+        take_one(c, value);
+        avail_sub(c, 1);
+        weft__unlock(&c->lock);
+        return 0;
+    }
+    size_t taken = 0;
+    return take_locked(c, context, value, 1, &taken, deadline);
+}
+
+int
+weft_channel_take(weft_channel *c, void *value)
+{
+    return weft_channel_take_until(c, value, WEFT_FOREVER);
+}
+
+/* Waits in list until there is something; there: the caller does not need to wait.  Under the lock, which it releases. */
+static int
+wait_unless(weft_channel *c, struct operation *op, bool there, struct list *list, const char *reason, void *slot, weft_time deadline)
+{
+    int rc = there ? 0 : load_relaxed(&c->code); /* relaxed: under the lock */
+    bool park = !there && rc == 0 && deadline != WEFT_NOW;
+    if (park) register_in(op, list, reason, FETCH, slot);
+    weft__unlock(&c->lock);
+    if (park) return park_in(c, op, list, deadline, 0);
+    return there || rc < 0 ? rc : WEFT_EAGAIN;
+}
+
+int
+weft_channel_fetch_until(weft_channel *c, void *value, weft_time deadline)
+{
+    struct operation op = {.context = weft__context_current()};
+    if (c->capacity == 0) return WEFT_ENOTSUP;
+    if (weft__cancelled(op.context)) return WEFT_ECANCELED;
+    weft__acquire(&c->lock);
+    bool there = c->count > 0;
+    if (there && value) copy(value, place(c, c->first), c->elem_size);
+    return wait_unless(c, &op, there, &c->takers, "channel fetch", value, deadline);
+}
+
+int
+weft_channel_fetch(weft_channel *c, void *value)
+{
+    return weft_channel_fetch_until(c, value, WEFT_FOREVER);
+}
+
+int
+weft_channel_wait_until(weft_channel *c, weft_time deadline)
+{
+    struct operation op = {.context = weft__context_current()};
+    if (weft__cancelled(op.context)) return WEFT_ECANCELED;
+    weft__acquire(&c->lock);
+    bool there = c->count > 0 || !weft__list_empty(&c->putters);
+    return wait_unless(c, &op, there, &c->watchers, "channel wait", NULL, deadline);
+}
+
+int
+weft_channel_wait(weft_channel *c)
+{
+    return weft_channel_wait_until(c, WEFT_FOREVER);
+}
+
+/* Claims everybody in list for code.  Returns how many. */
+static size_t
+dismiss(struct list *list, int code, struct list *ready)
+{
+    size_t n = 0;
+    for (struct waiter *w; (w = weft__waiter_claim_first(list)); n++) {
+        w->code = code;
+        weft__list_append(ready, &w->node);
+    }
+    return n;
+}
+
+/* replace: also if it is closed already. */
+static bool
+close_with(weft_channel *c, int code, bool replace)
+{
+    struct list ready = {NULL, NULL};
+    weft__acquire(&c->lock);
+    bool was_open = load_relaxed(&c->code) == 0; /* relaxed: under the lock */
+    if (was_open || replace) store_release(&c->code, code); /* release: pairs with weft_channel_isopen */
+    if (was_open) {
+        dismiss(&c->takers, code, &ready);
+        dismiss(&c->watchers, code, &ready);
+        avail_sub(c, dismiss(&c->putters, code, &ready));
+    }
+    weft__unlock(&c->lock);
+    weft__waiter_wake_all(&ready);
+    return was_open;
+}
+
+bool
+weft_channel_close(weft_channel *c, int code)
+{
+    if (code > 0) {
+        weft__misuse("weft_channel_close: the code must be 0 or negative");
+        code = WEFT_EINVAL;
+    }
+    return close_with(c, code ? code : WEFT_ECLOSED, true);
+}
+
+static void
+bound_ended(weft_task *t, void *arg)
+{
+    weft_channel *c = arg;
+    int code = weft_task_error(t);
+    close_with(c, code < 0 ? code : WEFT_ECLOSED, false);
+    weft_channel_release(c);
+}
+
+int
+weft_channel_bind(weft_channel *c, weft_task *t)
+{
+    weft_channel_retain(c);
+    int rc = weft_ondone(t, bound_ended, c);
+    if (rc < 0) weft_channel_release(c);
+    return rc;
+}
+
+struct producer {
+    weft_channel *channel;
+    int (*fn)(weft_channel *c, void *arg);
+    void *arg;
+};
+
+static void
+producer_drop(void *arg)
+{
+    struct producer *p = arg;
+    weft_channel_release(p->channel);
+    free(p);
+}
+
+static int
+producer_run(void *arg)
+{
+    struct producer *p = arg;
+    int rc = p->fn(p->channel, p->arg);
+    producer_drop(p);
+    return rc;
+}
+
+/* Makes the task of weft_channel_spawn, bound and scheduled. */
+static int
+start_producer(weft_channel *c, struct producer *p, weft_task **task)
+{
+    weft_task *t;
+    int rc = weft_task_new(&t, producer_run, p, &(weft_task_options){.drop = producer_drop});
+    if (rc < 0) {
+        producer_drop(p);
+        return rc;
+    }
+    rc = weft_channel_bind(c, t);
+    if (rc == 0) rc = weft_schedule(t);
+    if (rc == 0 && task) *task = t;
+    else weft_task_release(t); /* unscheduled, this drops p */
+    return rc;
+}
+
+int
+weft_channel_spawn(weft_channel **out, size_t elem_size, size_t capacity, int (*fn)(weft_channel *c, void *arg), void *arg,
+                   weft_task **task)
+{
+    weft_channel *c;
+    if (!out || !fn) return WEFT_EINVAL;
+    struct producer *p = weft__hook_fail() ? NULL : malloc(sizeof *p);
+    if (!p) return WEFT_ENOMEM;
+    int rc = weft_channel_new(&c, elem_size, capacity);
+    if (rc < 0) {
+        free(p);
+        return rc;
+    }
+    *p = (struct producer){c, fn, arg};
+    weft_channel_retain(c);
+    weft_channel_retain(c); /* the producer's; and the caller's while this lasts: *out may be released by then */
+    *out = c;
+    rc = start_producer(c, p, task);
+    if (rc < 0) weft_channel_release(c);
+    weft_channel_release(c);
+    return rc;
+}
+
+bool
+weft_channel_isopen(const weft_channel *c)
+{
+    return load_acquire(&c->code) == 0; /* acquire: pairs with close_with */
+}
+
+size_t
+weft_channel_len(const weft_channel *c)
+{
+    return load_relaxed(&c->avail); /* relaxed: the answer of a moment; isopen orders what must be */
+}
+
+bool
+weft_channel_isready(const weft_channel *c)
+{
+    return weft_channel_len(c) > 0;
+}
+
+bool
+weft_channel_isempty(const weft_channel *c)
+{
+    return weft_channel_len(c) == 0;
+}
+
+bool
+weft_channel_isfull(const weft_channel *c)
+{
+    return weft_channel_len(c) >= c->capacity;
+}
+
+size_t
+weft_channel_capacity(const weft_channel *c)
+{
+    return c->capacity;
+}

@@ -1,0 +1,262 @@
+/*
+ * idle.c - how a worker goes to sleep, and how new work wakes one.  [layer 4]
+ *
+ * Hazard.  A worker finds every queue empty.  Before it sleeps, another thread pushes a task, sees nobody asleep and returns.
+ * The worker sleeps, and the task waits for as long as nothing else happens.
+ *
+ *      sleeper                                           submitter
+ *      S1  under the lock: into the list, sleeping += 1, P1  push the task
+ *          searching -= 1 if it was searching            P2  fence
+ *      S2  fence    <-------- [idle] -------->           P3  if sleeping == 0 or searching != 0, return
+ *      S3  scan every queue; anything: take itself out   P4  under the lock: take a sleeper out of the list,
+ *          of the list, go on searching                      sleeping -= 1, searching += 1, its futex word = WOKEN
+ *      S4  sleep while its futex word is 0               P5  futex wake
+ *
+ * Invariant.  Once P3 or P5 has returned, a task does not stay queued while every worker of its pool sleeps.
+ *
+ * Proof.  If P3 reads sleeping == 0, then S1 of every sleeper comes after P3 in the order of the fences, and S3 sees the
+ * push.  If P3 reads searching != 0, that searcher either takes something (and then looks for more, and wakes another:
+ * weft__idle_found), or goes through S1, which takes it out of `searching`; P3 read the value before that, so its S3 sees the
+ * push.  Otherwise P4 wakes one, which is searching from then on: the same again.  A scan that lost a race for an entry
+ * counts as having seen it.  The list and the counts change together under the lock, so no sleeper is woken twice.
+ *
+ * Cost.  A push pays two loads: P2 is a light fence, S2 a heavy one (fence.h), and pushes from plain threads, which cost more
+ * anyway, have a full fence of their own.  Going to sleep costs about 10 us, and happens after a search of SEARCH_NS.
+ *
+ * Accepted.  weft__idle_found looks for more work without a heavy fence: it may miss a push that a running worker makes to its
+ * own deque at that moment.  That worker is awake and will run it; pushes to the inject queue are not missed.
+ *
+ * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), and, while contexts are handed off
+ * through `next`, for a millisecond at most: a context in the `next` of a worker that computes on would wait for it, since a
+ * hand-off wakes nobody.  It is woken last, so that there is one as long as anybody sleeps.
+ *
+ *      sentinel                                          thread with a nearer deadline, or a hand-off
+ *      D1  wakes_at = next deadline (or shallow = false) N1  publish the deadline (or handoff = true)
+ *      D2  fence                                         N2  fence
+ *      D3  look at the deadlines (or handoff) again      N3  if wakes_at is later (or !shallow): kick the sentinel
+ *
+ * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free set of
+ * sleepers: sleeping is a system call, a lock costs nothing beside it.
+ *
+ * Checked.  tests/test_fairness.c, tests/stress_spawn.c.
+ */
+#include "clock.h"
+#include "fence.h"
+#include "futex.h"
+#include "hook.h"
+#include "scheduler.h"
+#include "timerq.h"
+#include "worker.h"
+
+enum { ASLEEP = 0, WOKEN = 1, KICKED = 2 }; /* a sleeper's futex word */
+enum { SHALLOW_NS = 1000000 };
+
+/* Takes w, which sleeps, out of the list, and makes it a searcher.  Under the lock. */
+static void
+rouse(struct idle *i, struct worker *w)
+{
+    weft__list_remove(&i->sleepers, &w->sleeper);
+    store_relaxed(&w->asleep, false); /* relaxed: the lock orders the truth, readers outside take a hint */
+    if (i->sentinel == w) {
+        i->sentinel = NULL;
+        store_relaxed(&i->wakes_at, INT64_MAX); /* relaxed, as below: whoever acts on it takes the lock */
+        store_relaxed(&i->shallow, false);
+    }
+    sub_acq_rel(&i->sleeping, 1);
+    add_acq_rel(&i->searching, 1); /* before the lock is released: the count covers the time until it runs */
+}
+
+static void
+wake(struct worker *w)
+{
+    store_release(&w->futex, WOKEN); /* P4: pairs with the sleeper's load */
+    weft__futex_wake(&w->futex, 1);
+}
+
+/* The last to go to sleep is the warmest; the sentinel comes last. */
+static struct worker *
+choose(struct idle *i)
+{
+    struct list_node *n = i->sleepers.tail;
+    if (n && i->sentinel && n == &i->sentinel->sleeper && n->prev) n = n->prev;
+    return n ? weft__container(n, struct worker, sleeper) : NULL;
+}
+
+static weft__noinline void
+wake_slow(struct pool *p)
+{
+    struct idle *i = &p->idle;
+    weft__hook();
+    weft__acquire(&i->lock);
+    struct worker *w = load_relaxed(&i->searching) == 0 ? choose(i) : NULL; /* relaxed: under the lock, or a hint */
+    if (w) rouse(i, w);
+    weft__unlock(&i->lock);
+    if (w) wake(w);
+}
+
+void
+weft__idle_wake_one(struct pool *p)
+{
+    weft__fence_light(); /* P2: pairs with S2 [idle] */
+    /* P3: relaxed, the fence orders them */
+    if (weft__likely(load_relaxed(&p->idle.sleeping) == 0 || load_relaxed(&p->idle.searching) != 0)) return;
+    wake_slow(p);
+}
+
+void
+weft__idle_wake_worker(struct worker *w)
+{
+    struct idle *i = &w->pool->idle;
+    if (!load_relaxed(&w->asleep)) return; /* P3: relaxed, the push to the inbox ends with a full fence */
+    weft__acquire(&i->lock);
+    bool asleep = load_relaxed(&w->asleep); /* relaxed: under the lock */
+    if (asleep) rouse(i, w);
+    weft__unlock(&i->lock);
+    if (asleep) wake(w);
+}
+
+void
+weft__idle_wake_all(struct pool *p)
+{
+    for (int k = 0; k < p->count; k++) weft__idle_wake_worker(p->workers[k]);
+}
+
+/* Has the sentinel look again; makes a sentinel if there is none and somebody sleeps. */
+static weft__noinline void
+kick(struct idle *i)
+{
+    weft__acquire(&i->lock);
+    struct worker *w = i->sentinel;
+    if (!w && i->sleepers.tail) w = i->sentinel = weft__container(i->sleepers.tail, struct worker, sleeper);
+    if (w) store_release(&w->futex, KICKED); /* release: pairs with the sleeper's load.  Not woken yet: it is in the list */
+    weft__unlock(&i->lock);
+    if (w) weft__futex_wake(&w->futex, 1);
+}
+
+void
+weft__idle_handoff(struct pool *p)
+{
+    struct idle *i = &p->idle;
+    if (weft__likely(load_relaxed(&i->handoff))) return; /* relaxed: N2 follows where it matters */
+    store_relaxed(&i->handoff, true);                    /* N1 */
+    weft__fence();                                       /* N2: pairs with D2 [sentinel] */
+    /* N3: relaxed, the fence orders them */
+    if (load_relaxed(&i->sleeping) != 0 && !load_relaxed(&i->shallow)) kick(i);
+}
+
+void
+weft__timers_nearer(int64_t when)
+{
+    weft__fence(); /* N2: pairs with D2 [sentinel]; N1 is in timerq.c */
+    for (int k = 0; k < POOLS; k++) {
+        struct idle *i = &weft__sched.pools[k].idle;
+        /* N3: relaxed, the fence orders them */
+        if (load_relaxed(&i->sleeping) != 0 && when < load_relaxed(&i->wakes_at)) kick(i);
+    }
+}
+
+bool
+weft__idle_search(struct worker *w)
+{
+    struct idle *i = &w->pool->idle;
+    if (w->searching) return true;
+    if (load_relaxed(&i->searching) >= i->most_searching) return false; /* relaxed: a limit, not a promise */
+    add_acq_rel(&i->searching, 1);
+    w->searching = true;
+    return true;
+}
+
+void
+weft__idle_found(struct worker *w)
+{
+    struct idle *i = &w->pool->idle;
+    if (!w->searching) return;
+    w->searching = false;
+    bool last = sub_acq_rel(&i->searching, 1) == 1;
+    weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
+    if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
+    if (last && weft__work_visible(w)) wake_slow(w->pool);
+    if (weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) kick(i); /* somebody must watch them */
+}
+
+/* A context that the sentinel saw in the `next` of a worker which has dispatched nothing since. */
+static bool
+starving(struct pool *p)
+{
+    bool found = false;
+    for (int k = 0; k < p->count; k++) {
+        struct worker *v = p->workers[k];
+        const struct context *next = load_relaxed(&v->next); /* relaxed: compared, not read */
+        uint32_t dispatches = load_relaxed(&v->dispatches);  /* relaxed: a hint */
+        if (next && next == v->seen_next && dispatches == v->seen_dispatches) found = true;
+        v->seen_next = next;
+        v->seen_dispatches = dispatches;
+    }
+    return found;
+}
+
+/* D1 to D3: until when the sentinel may sleep. */
+static int64_t
+sentinel_deadline(struct idle *i)
+{
+    bool handoff = load_relaxed(&i->handoff); /* relaxed: D3 looks again */
+    store_relaxed(&i->handoff, false);        /* relaxed, as the next two: D2 orders them */
+    store_relaxed(&i->shallow, handoff);
+    int64_t deadline = weft__timers_next();
+    store_relaxed(&i->wakes_at, deadline); /* D1 */
+    weft__fence();                         /* D2: pairs with N2 [sentinel] */
+    if (load_relaxed(&i->handoff) && !handoff) return 0;                          /* D3 */
+    if (weft__timers_next() < deadline) return 0;                                 /* D3 */
+    int64_t soon = handoff ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
+    return soon < deadline ? soon : deadline;
+}
+
+static bool
+is_sentinel(struct idle *i, struct worker *w)
+{
+    weft__acquire(&i->lock);
+    if (!i->sentinel && load_relaxed(&w->asleep)) i->sentinel = w; /* relaxed: under the lock */
+    bool is = i->sentinel == w;
+    weft__unlock(&i->lock);
+    return is;
+}
+
+/* S3 and S4; returns when w should go on, perhaps woken. */
+static void
+doze(struct worker *w)
+{
+    struct idle *i = &w->pool->idle;
+    while (!weft__work_visible(w) && !weft__sched_stopping()) {
+        int64_t deadline = INT64_MAX;
+        if (is_sentinel(i, w)) {
+            deadline = sentinel_deadline(i);
+            if (weft__timers_next() <= weft__clock_now() || starving(w->pool)) return;
+        }
+        weft__futex_wait(&w->futex, ASLEEP, deadline); /* S4 */
+        uint32_t word = load_acquire(&w->futex); /* acquire: pairs with P4 */
+        if (word == WOKEN) return;
+        if (word == KICKED) cas_acquire(&w->futex, &word, ASLEEP); /* unless WOKEN has come */
+    }
+}
+
+void
+weft__idle_sleep(struct worker *w)
+{
+    struct idle *i = &w->pool->idle;
+    weft__acquire(&i->lock); /* S1 */
+    weft__list_append(&i->sleepers, &w->sleeper);
+    store_relaxed(&w->futex, ASLEEP); /* relaxed: the lock publishes it */
+    store_relaxed(&w->asleep, true);  /* as above */
+    add_acq_rel(&i->sleeping, 1);
+    if (w->searching) sub_acq_rel(&i->searching, 1);
+    w->searching = false;
+    weft__unlock(&i->lock);
+    if (w->alone) weft__fence(); /* S2: who pushes is a plain thread, with a full fence */
+    else weft__fence_heavy();    /* S2: pairs with P2 [idle] */
+    weft__hook();
+    doze(w);
+    weft__acquire(&i->lock);
+    if (load_relaxed(&w->asleep)) rouse(i, w); /* relaxed: under the lock */
+    weft__unlock(&i->lock);
+    w->searching = true;
+}

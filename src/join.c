@@ -1,0 +1,202 @@
+/*
+ * join.c - waiting for tasks, and running them in place.  [layer 4]
+ *
+ * A task that waits for one that has not started cannot go on before that has ended.  So it calls the other's body itself, as
+ * a function on its own stack: no switch, no stack, no atomic beyond the claim.  The conditions:
+ *
+ *   - the child is in the deque of this very worker: at the bottom, then it is popped; or further up, then it is claimed by
+ *     CAS, against the thieves, and its entry left behind, stale.  A task that somebody else owns is waited for.
+ *   - the waiter has no reason to come back earlier: no deadline, and whatever cancels the waiter cancels the child as well.
+ *   - what is left of the stack is what the child may count on.  Else it gets a stack of its own when it is its turn.
+ *   - the child shares the waiter's floating-point control words.
+ *
+ * Only what is waited for is ever run in place: a stranger's frames on top of the waiter's would keep it from going on when
+ * what it waits for is done, and deadlock if the stranger waits for the waiter.  If the child parks, the stack below it parks
+ * too, and comes back with it.
+ *
+ * A joined child to which nobody else has a reference is neither locked nor counted down: its descriptor goes straight back
+ * to the cache.
+ */
+#include "place.h"
+#include "waiter.h"
+
+/* Pops or claims t, an unstarted child that this worker queued; false: it is somebody else's, or has started. */
+static inline bool
+claim_child(struct worker *w, const struct context *c, weft_task *t)
+{
+    uint64_t tag = weft__task_ticket(t);
+    /* relaxed: written before the task was queued, by this thread or before the handle came here */
+    if (weft__task_phase(tag) != PHASE_QUEUED || load_relaxed(&t->home) != w->id) return false;
+    char *here = __builtin_frame_address(0);
+    if (weft__unlikely((size_t)(here - (char *)c->machine.low) < t->stack_need)) return false;
+    if (weft__unlikely((load_relaxed(&t->flags) & WEFT_FPENV) || t->scope != c->task->scope)) return false; /* constant */
+    struct entry e;
+    if (weft__likely(weft__deque_at_bottom(&w->deque, &t->run, tag)) && weft__deque_pop(&w->deque, &e)) {
+        weft__task_claim_owned(t, tag);
+        return true;
+    }
+    return weft__task_claim(t, tag);
+}
+
+/* Runs the claimed t on top of c's tasks. */
+static inline int
+call_in_place(struct context *c, weft_task *t)
+{
+    t->run.place = c;
+    t->outer = c->task;
+    c->task = t;
+    int code = weft__task_call(t);
+    c->task = t->outer;
+    bump(&c->worker->inlined, 1);
+    return code;
+}
+
+/* Runs the claimed t, and ends it; the caller keeps its reference. */
+static void
+run_in_place(struct context *c, weft_task *t)
+{
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    if (weft__task_cancelled(t)) {
+        weft__task_end_unrun(t, WEFT_ECANCELED);
+    } else {
+        weft__task_end(t, call_in_place(c, t));
+    }
+    weft__sched_ended(c->worker, daemon);
+}
+
+/* Waits until t has ended.  0, or why not. */
+static int
+wait_for(struct context *c, weft_task *t, weft_time deadline, bool cancellable)
+{
+    struct wait wait;
+    struct waiter registration;
+    if (weft__task_done(t)) return 0;
+    weft__acquire(&t->lock);
+    if (weft__task_done(t) || deadline == WEFT_NOW) {
+        weft__unlock(&t->lock);
+        return weft__task_done(t) ? 0 : WEFT_EAGAIN;
+    }
+    weft__wait_begin(&wait, c, "task", cancellable);
+    weft__wait_register(&wait, &registration, &t->waiters, 0, NULL);
+    weft__unlock(&t->lock);
+    int rc = weft__wait_park(&wait, deadline);
+    if (rc == 0) return 0;
+    weft__acquire(&t->lock);
+    weft__wait_withdraw(&registration, &t->waiters);
+    weft__unlock(&t->lock);
+    return rc;
+}
+
+/* Everything that waiting for t has in common. */
+static int
+await(weft_task *t, weft_time deadline, bool cancellable)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    if (c && c->task == t) return WEFT_EDEADLK;
+    if (cancellable && weft__cancelled(c)) return WEFT_ECANCELED;
+    if (c && deadline == WEFT_FOREVER && claim_child(w, c, t)) {
+        run_in_place(c, t);
+        return 0;
+    }
+    return wait_for(c, t, deadline, cancellable);
+}
+
+static int
+outcome(weft_task *t)
+{
+    if (weft_task_state(t) == WEFT_COMPLETED) return 0;
+    weft__task_observe(t);
+    return WEFT_ECHILD;
+}
+
+int
+weft_wait_until(weft_task *t, weft_time deadline)
+{
+    if (!t) return WEFT_EINVAL;
+    int rc = await(t, deadline, true);
+    return rc < 0 ? rc : outcome(t);
+}
+
+int
+weft_wait(weft_task *t)
+{
+    return weft_wait_until(t, WEFT_FOREVER);
+}
+
+int
+weft_fetch_until(weft_task *t, void **value, weft_time deadline)
+{
+    int rc = weft_wait_until(t, deadline);
+    if (rc == 0 && value) *value = t->value;
+    return rc;
+}
+
+int
+weft_fetch(weft_task *t, void **value)
+{
+    return weft_fetch_until(t, value, WEFT_FOREVER);
+}
+
+/* Takes the code of a task that has ended, and drops the handle. */
+static int
+take_code(weft_task *t)
+{
+    int code = t->code;
+    if (code < 0) weft__task_observe(t);
+    weft_task_release(t);
+    return code;
+}
+
+int
+weft_join_until(weft_task *t, weft_time deadline)
+{
+    if (!t) return WEFT_EINVAL;
+    int rc = await(t, deadline, true);
+    return rc < 0 ? rc : take_code(t);
+}
+
+int
+weft_join(weft_task *t)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    if (weft__unlikely(!c || !t || weft__task_cancelled(c->task) || weft__task_cancelled(t) || !claim_child(w, c, t))) {
+        return weft_join_until(t, WEFT_FOREVER);
+    }
+    int code = call_in_place(c, t);
+    if (weft__likely(weft__place_end_alone(c->worker, t, code, 2))) return code;
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    weft__task_end(t, code);
+    weft__sched_ended(c->worker, daemon);
+    return take_code(t);
+}
+
+int
+weft__join_always(weft_task *t)
+{
+    int rc = await(t, WEFT_FOREVER, false);
+    return rc < 0 ? rc : take_code(t);
+}
+
+int
+weft_return(void *value)
+{
+    struct context *c = weft__context_current();
+    if (c) c->task->value = value;
+    return 0;
+}
+
+weft_task *
+weft_current(void)
+{
+    struct context *c = weft__context_current();
+    return c ? c->task : NULL;
+}
+
+int
+weft_worker(void)
+{
+    struct worker *w = weft__worker();
+    return w ? w->id : -1;
+}

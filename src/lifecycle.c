@@ -1,0 +1,110 @@
+/*
+ * lifecycle.c - how many tasks there are, cancelling all of them, and when it is over.  [layer 4]
+ *
+ * Hazard.  The root task has ended.  Some worker finds nothing to do and concludes that all tasks have ended, while another
+ * task is just being made; the workers leave, and the task is never run.
+ *
+ * Each worker counts the tasks that it made and those that it ended, for itself; plain threads share a pair of counts.  The sum
+ * of what was made, taken after the sum of what was ended, is at least what was made at the time in between, which is at
+ * least what was ended by then, which is at least the first sum.  So if the two sums are equal, there was no task at that time;
+ * and without a task only a plain thread can make one:
+ *
+ *      plain thread                              worker
+ *      M1  made += 1         (seq_cst)           E1  state = LEAVING     (seq_cst)
+ *      M2  read state        (seq_cst)           E2  sum ended, then made, once more
+ *      M3  LEAVING: ended += 1, ESHUTDOWN;       E3  not equal: state goes back, wait again
+ *          else submit
+ *
+ * Either M2 sees E1, or E2 sees M1.  Checked.  tests/test_runtime.c, tests/stress_spawn.c.
+ */
+#include "clock.h"
+#include "fence.h"
+#include "futex.h"
+#include "scheduler.h"
+
+void
+weft__sched_made(struct worker *w, bool daemon)
+{
+    if (w) bump(&w->made[daemon], 1);
+    else add_seq_cst(&weft__sched.made[daemon], 1); /* M1: pairs with E2 */
+}
+
+void
+weft__sched_ended(struct worker *w, bool daemon)
+{
+    /* release: whoever sums it up sees what the task did last */
+    if (w) store_release(&w->ended[daemon], load_relaxed(&w->ended[daemon]) + 1);
+    else add_seq_cst(&weft__sched.ended[daemon], 1);
+}
+
+static bool
+all_ended(bool daemons_too)
+{
+    uint64_t ended = 0, made = 0;
+    for (int kind = 0; kind <= daemons_too; kind++) {
+        ended += load_acquire(&weft__sched.ended[kind]); /* acquire: pairs with the counting; then the sums are in order */
+        for (int k = 0; k < weft__sched.count; k++) ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
+    }
+    weft__fence(); /* E2: the second sum comes after the first, and after E1 */
+    for (int kind = 0; kind <= daemons_too; kind++) {
+        made += load_acquire(&weft__sched.made[kind]); /* acquire: as above */
+        for (int k = 0; k < weft__sched.count; k++) made += load_acquire(&weft__sched.workers[k]->made[kind]); /* as above */
+    }
+    return ended == made;
+}
+
+static void
+wake_everybody(void)
+{
+    weft__fence_heavy(); /* whoever goes to sleep now sees the state, or is seen asleep [idle] */
+    for (int k = 0; k < POOLS; k++) weft__idle_wake_all(&weft__sched.pools[k]);
+}
+
+static bool
+step(enum sched_state from, enum sched_state to)
+{
+    int expected = (int)from;
+    return cas_seq_cst(&weft__sched.state, &expected, (int)to);
+}
+
+void
+weft__sched_progress(void)
+{
+    int state = load_acquire(&weft__sched.state); /* acquire: pairs with the step that was taken */
+    if (state == SCHED_CLOSING && all_ended(false) && step(SCHED_CLOSING, SCHED_CANCELLED)) {
+        weft__sched_cancel_root();
+        state = SCHED_CANCELLED;
+    }
+    if (state == SCHED_CANCELLED && all_ended(true) && step(SCHED_CANCELLED, SCHED_LEAVING)) { /* E1 */
+        if (all_ended(true)) wake_everybody();
+        else step(SCHED_LEAVING, SCHED_CANCELLED); /* E3 */
+    }
+}
+
+bool
+weft__sched_leaving(struct worker *w)
+{
+    /* acquire: pairs with the step.  A worker leaves only when the second sum agreed as well. */
+    return load_acquire(&weft__sched.state) == SCHED_LEAVING && all_ended(true) && weft__inject_empty(&w->inbox);
+}
+
+static void
+cancel_one(struct stack *s, void *arg)
+{
+    struct context *c = load_acquire(&s->owner); /* acquire: pairs with weft__place_new */
+    struct runlist *woken = arg;
+    if (!c || !weft__park_claim_any(&c->parker)) return;
+    c->parker.index = PARK_INTERRUPTED;
+    c->parker.code = WEFT_ECANCELED;
+    weft__runlist_append(woken, &c->run); /* a claimed context is in no queue: its link is free */
+}
+
+void
+weft__sched_cancel_root(void)
+{
+    struct runlist woken = {NULL, NULL};
+    store_release(&weft__sched.root.cancelled, 1); /* release: pairs with the checks */
+    weft__fence_heavy();                           /* pairs with weft__wait_park [cancel] */
+    weft__stack_each(cancel_one, &woken);
+    for (struct runnable *r; (r = weft__runlist_pop(&woken));) weft__park_wake(&weft__container(r, struct context, run)->parker);
+}

@@ -1,0 +1,57 @@
+/* panic.c - the last words of a process, and the slow path of the lock.  [layer 0] */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "panic.h"
+
+enum { TEXT = 1024, SPINS = 64 };
+
+static void
+say(const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(STDERR_FILENO, text, length);
+        if (n <= 0) return;
+        text += n;
+        length -= (size_t)n;
+    }
+}
+
+_Noreturn void
+weft__panic(const char *what)
+{
+    char text[TEXT] = "weft: ";
+    strncat(text, what, sizeof text - 8);
+    strcat(text, "\n");
+    say(text, strlen(text));
+    abort();
+}
+
+void
+weft__warn(const char *fmt, ...)
+{
+    char text[TEXT] = "weft: ";
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text + 6, sizeof text - 7, fmt, args);
+    va_end(args);
+    strcat(text, "\n");
+    say(text, strlen(text));
+}
+
+void
+weft__lock_slow(weft__lock *l)
+{
+    for (;;) {
+        for (int i = 0; i < SPINS; i++) {
+            weft__pause();
+            /* relaxed: only the trylock takes the lock */
+            if (load_relaxed(&l->held) == 0 && weft__trylock(l)) return;
+        }
+        sched_yield();
+    }
+}

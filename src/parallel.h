@@ -1,0 +1,48 @@
+/* parallel.h - what the parallel loops share: where a call runs, and the verdict on it.  [layer 6] */
+#ifndef WEFT_SRC_PARALLEL_H
+#define WEFT_SRC_PARALLEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weft.h>
+
+#include "atomic.h"
+#include "task.h"
+
+/* How a call will end; valid when zeroed.
+ * failed only says that bodies need not start any more, as soon as a worker happens to see it: it orders nothing.  The rest
+ * is read when every body has ended, and the joins order it before that. */
+struct verdict {
+    const weft_task *caller; /* whose cancellation counts */
+    _Atomic bool failed;
+    weft__lock lock;
+    /* lock is held for these: */
+    size_t index;        /* the lowest at which a piece that failed began, */
+    int code;            /* what it returned, */
+    struct failure *why; /* and what it gave to weft_fail, or NULL */
+};
+
+/* Runs fn(arg) in a task: the caller's own, or, for a plain thread, a new one, for which it waits.  fn returns 0: what fails
+ * goes into v, which was zeroed.  0, the code of the verdict, or what weft_spawn said. */
+int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
+
+/* Runs left(l) and right(r), perhaps at the same time; where that is impossible, one after the other.  index is where l
+ * begins.  Neither runs if the caller is cancelled: then that is in v. */
+void weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, weft_fn *right, void *r);
+
+/* Records that the piece that begins at index failed with code. */
+void weft__verdict_fail(struct verdict *v, size_t index, int code);
+
+/* True if the piece that begins at index must not start: another one failed, or the caller is cancelled, which counts as a
+ * failure at index. */
+static inline bool
+weft__verdict_reached(struct verdict *v, size_t index)
+{
+    if (weft__unlikely(load_relaxed(&v->failed))) return true; /* relaxed: a hint, see above */
+    if (weft__likely(!weft__task_cancelled(v->caller))) return false;
+    weft__verdict_fail(v, index, WEFT_ECANCELED);
+    return true;
+}
+
+#endif

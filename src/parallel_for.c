@@ -1,0 +1,180 @@
+/*
+ * parallel_for.c - weft_for: splits a range into pieces, and gives half of what is left to whoever has nothing.  [layer 6]
+ *
+ * A range is cut into pieces of `grain` iterations, counted from its begin.  A span is some neighbouring pieces that one task
+ * has to run.  Whoever runs a span goes through its pieces from the left, and before each it may fork: then the right half of
+ * what is left is a span of its own, for a thief, or for the same worker when it is done with the left half.
+ *
+ *   grain given   Each span of more than one piece forks.  Each piece is alone in its span when it starts, so one that parks
+ *                 holds up no other.
+ *   grain 0       Lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010).  A span forks only if the worker is hungry:
+ *                 if its deque holds nothing that a thief could take.  So there is always half of the rest to steal, and it
+ *                 is split no further before it is stolen.  A worker forks about log(pieces) times for each span that it
+ *                 gets, however many pieces there are, so these may be small.  PIECES for each worker bound what one can
+ *                 still be busy with, when the others have run out, to 1/PIECES of its share, and the cost of asking to
+ *                 PIECES questions.  One worker is never hungry; PIECE_MOST only bounds how late it sees a cancellation.
+ *
+ * Either way the halves shrink by two at each fork: at most 64 forks are nested on one stack.
+ *
+ * Failures.  The first failure raises a flag.  A task that sees it starts no more bodies.  The flag is relaxed: seen late it
+ * costs some bodies that the contract allows.  The lowest index wins under a lock, which only bodies that fail ever take; the
+ * caller reads it after the last join, and every body happens before that.  The text of weft_fail goes the same way, from the
+ * task that ran the body to the one that called.
+ *
+ * No iteration is lost.  Where a fork fails for want of memory, its halves run one after the other in the same task.
+ *
+ * Rejected.  Forking a fixed number of pieces per worker at once: few balance badly, and many cost a fork each.  Timing pieces
+ * to find their size: a look at the clock costs as much as several questions for hunger, and a loop that is cheap first and
+ * dear later gets its largest pieces where they hurt most.
+ */
+#include "parallel.h"
+
+#include "bits.h"
+#include "scheduler.h"
+
+#include <stdlib.h>
+
+enum {
+    PIECES = 64,          /* for each worker, where the grain is up to us */
+    PIECE_MOST = 1 << 22, /* iterations, likewise */
+};
+
+struct loop {
+    weft_range_fn *body;
+    void *ctx;
+    size_t begin, end;
+    size_t grain;
+    bool eager; /* fork without being hungry */
+    struct verdict verdict;
+};
+
+/* The pieces first .. first + pieces - 1 of loop. */
+struct span {
+    struct loop *loop;
+    size_t first, pieces;
+};
+
+/* Takes what the current task gave to weft_fail. */
+static struct failure *
+take_failure(void)
+{
+    weft_task *t = weft_current();
+    struct failure *why = t->failure;
+    t->failure = NULL;
+    return why;
+}
+
+static void
+put_failure(struct failure *why)
+{
+    weft_task *t = weft_current();
+    free(t->failure);
+    t->failure = why;
+}
+
+void
+weft__verdict_fail(struct verdict *v, size_t index, int code)
+{
+    struct failure *why = take_failure();
+    weft__acquire(&v->lock);
+    if (!load_relaxed(&v->failed) || index < v->index) { /* relaxed: the lock orders it */
+        struct failure *last = v->why;
+        v->index = index;
+        v->code = code;
+        v->why = why;
+        why = last;
+    }
+    store_relaxed(&v->failed, true); /* relaxed: the lock orders it here, and weft__verdict_reached takes it for a hint */
+    weft__unlock(&v->lock);
+    free(why);
+}
+
+void
+weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, weft_fn *right, void *r)
+{
+    int code = weft_both(left, l, right, r);
+    if (weft__likely(code >= 0)) return;
+    if (code == WEFT_ECANCELED) {
+        weft__verdict_fail(v, index, code);
+        return;
+    }
+    (void)left(l);
+    (void)right(r);
+}
+
+struct call {
+    struct verdict *verdict;
+    weft_fn *fn;
+    void *arg;
+};
+
+static int
+run_call(void *arg)
+{
+    struct call *c = arg;
+    struct verdict *v = c->verdict;
+    v->caller = weft_current();
+    if (!weft__verdict_reached(v, 0)) (void)c->fn(c->arg);
+    if (weft__unlikely(v->why)) put_failure(v->why);
+    return v->code;
+}
+
+int
+weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg)
+{
+    struct call c = {v, fn, arg};
+    if (weft__likely(weft_current())) return run_call(&c);
+    weft_task *task;
+    int code = weft_spawn(&task, run_call, &c);
+    return code < 0 ? code : weft_join(task);
+}
+
+static void
+run_piece(struct loop *loop, size_t begin)
+{
+    size_t end = loop->end - begin > loop->grain ? begin + loop->grain : loop->end;
+    int code = loop->body(begin, end, loop->ctx);
+    if (weft__unlikely(code < 0)) weft__verdict_fail(&loop->verdict, begin, code);
+}
+
+static int
+run_span(void *arg)
+{
+    struct span s = *(struct span *)arg;
+    struct loop *loop = s.loop;
+    for (; s.pieces > 0; s.first++, s.pieces--) {
+        size_t begin = loop->begin + s.first * loop->grain;
+        if (weft__verdict_reached(&loop->verdict, begin)) break;
+        if (s.pieces > 1 && (loop->eager || weft__sched_hungry())) {
+            size_t kept = s.pieces - s.pieces / 2;
+            struct span left = {loop, s.first, kept}, right = {loop, s.first + kept, s.pieces - kept};
+            weft__parallel_fork(&loop->verdict, begin, run_span, &left, run_span, &right);
+            break;
+        }
+        run_piece(loop, begin);
+    }
+    return 0;
+}
+
+static size_t
+choose_grain(size_t length, size_t workers)
+{
+    size_t grain = workers > 1 ? length / (workers * PIECES) : length;
+    return grain < 1 ? 1 : grain < PIECE_MOST ? grain : PIECE_MOST;
+}
+
+int
+weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx)
+{
+    if (!body || begin > end) return WEFT_EINVAL;
+    struct loop loop = {.body = body, .ctx = ctx, .begin = begin, .end = end, .grain = grain, .eager = true};
+    size_t length = end - begin;
+    if (grain == 0) {
+        int workers = weft_nworkers();
+        if (workers < 0) return workers;
+        loop.grain = choose_grain(length, (size_t)workers);
+        loop.eager = false;
+    }
+    struct span all = {&loop, 0, length > loop.grain ? (length - 1) / loop.grain + 1 : length > 0};
+    return weft__parallel_call(&loop.verdict, run_span, &all);
+}

@@ -1,0 +1,72 @@
+/* park.h - contexts, and how whoever waits is suspended and woken: exactly once, and never before it is saved.  [layer 3]
+ *
+ * The essay is in park.c. */
+#ifndef WEFT_SRC_PARK_H
+#define WEFT_SRC_PARK_H
+
+#include "context.h"
+#include "runnable.h"
+
+#include <weft/task.h>
+#include <weft/timer.h>
+
+struct worker;
+struct pool;
+struct stack;
+
+enum { PARK_INTERRUPTED = 0x7fffffff }; /* as an index: no registration, but a deadline or a cancellation */
+
+/* Who can wait: a context has one, a plain thread makes one for the time that it blocks. */
+struct parker {
+    _Atomic uint64_t word;      /* generation, flags and state: park.c */
+    _Atomic uint32_t futex;     /* a plain thread sleeps until this is 1 */
+    uint32_t index;             /* written by the claimer: which registration it was, */
+    int code;                   /* and what the wait returns, */
+    void *value;                /* and a value to go with it */
+    struct context *context;    /* NULL: a plain thread */
+    _Atomic(const char *) reason; /* what it waits for, for people: "channel put" */
+};
+
+/* A place to run: a stack, and the chain of tasks on it.  It lives at the top of its own stack. */
+struct context {
+    struct runnable run;            /* ticket 0 */
+    struct machine_context machine;
+    weft_task *task;                /* the innermost task of the chain; the others follow `outer` */
+    struct worker *worker;          /* that runs it now, or ran it last */
+    struct worker *home;            /* sticky: the only worker that may run it; else NULL */
+    struct pool *pool;              /* whose workers may run it */
+    struct stack *stack;
+    struct parker parker;
+    bool fpenv;                     /* its floating-point control words are its own */
+};
+
+/* Starts a park: from now on it can be claimed by whoever gets the ticket.  cancellable: also by a cancellation. */
+uint64_t weft__park_arm(struct parker *p, const char *reason, bool cancellable);
+
+/* Exactly one caller per ticket gets true: it must write index, code and value, and then call weft__park_wake. */
+bool weft__park_claim(struct parker *p, uint64_t ticket);
+
+/* Claims whatever cancellable park p is in at this moment; false: none. */
+bool weft__park_claim_any(struct parker *p);
+
+/* Lets the claimed parker go on.  The claimer's last access to p. */
+void weft__park_wake(struct parker *p);
+
+/* Has the wake already come?  Then there is no need to switch away. */
+bool weft__park_woken(const struct parker *p);
+
+/* After a claim, instead of the wake: is the context saved, so that the claimer may run it itself? */
+bool weft__park_is_saved(const struct parker *p);
+
+/* On the successor of c, when c's registers are saved: makes the park visible to wakers, or passes on a wake that came
+ * before. */
+void weft__park_saved(struct context *c);
+
+/* Blocks a plain thread until it is woken, or deadline; then it claims itself: false, unless somebody was faster. */
+bool weft__park_thread(struct parker *p, uint64_t ticket, int64_t deadline);
+
+/* Provided by the scheduler. */
+void weft__ready(struct context *c);   /* puts a context that is saved into a queue */
+void weft__suspend(struct context *c); /* switches away from c, the running context; returns when it has been woken */
+
+#endif

@@ -1,0 +1,87 @@
+/* place.c - the contexts that tasks run on.  [layer 4]
+ *
+ * The context sits at the top of its own stack, below the colour: one page holds it and the first frames of the task.
+ *
+ * A context whose task has ended runs the next new task itself; only when a context that is ready is next, or nothing, does it
+ * end.  So a run of short tasks switches nothing. */
+#include "place.h"
+
+#include "panic.h"
+
+static void body(void *arg);
+
+struct context *
+weft__place_new(struct stack_cache *cache, const weft_task *t)
+{
+    struct stack *s = weft__stack_get(cache, t->stack_need <= weft__sched.stack_need ? 0 : t->stack_need + sizeof(struct context));
+    if (!s) return NULL;
+    size_t size = weft__stack_size(s);
+    size_t top_used = weft__round_up(s->colour + sizeof(struct context), WEFT_CACHE_LINE);
+    struct context *c = (struct context *)(void *)(s->low + size - top_used);
+    store_relaxed(&c->run.ticket, 0); /* relaxed: nobody knows it */
+    c->stack = s;
+    c->parker.context = c; /* the parker's word stays: its generations go on */
+    store_release(&s->owner, c); /* pairs with weft__stack_each */
+    weft__context_make(&c->machine, s->low, size, top_used, body, c);
+    return c;
+}
+
+void
+weft__place_free(struct stack_cache *cache, struct context *c)
+{
+    weft__context_forget(&c->machine);
+    weft__stack_put(cache, c->stack);
+}
+
+void
+weft__place_put(struct worker *w, struct context *c, weft_task *t)
+{
+    unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
+    c->task = t;
+    c->pool = w->pool;
+    c->home = flags & WEFT_STICKY ? w : NULL;
+    c->fpenv = flags & WEFT_FPENV;
+    t->run.place = c;
+}
+
+static void
+run_task(struct context *c)
+{
+    weft_task *t = c->task;
+    bool cancelled = weft__task_cancelled(t);
+    int code = cancelled ? WEFT_ECANCELED : weft__task_call(t);
+    struct worker *w = c->worker;
+    weft__assert(c->task == t);
+    if (!cancelled && weft__place_end_alone(w, t, code, 1)) return;
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    if (cancelled) weft__task_end_unrun(t, code);
+    else weft__task_end(t, code);
+    weft__sched_ended(w, daemon); /* last: the scheduler may stop when everything has ended */
+}
+
+/* Can the task go on where c's last one ended? */
+static bool
+fits(const struct context *c, const weft_task *t)
+{
+    return t->stack_need <= weft__sched.stack_need || t->stack_need + sizeof *c <= weft__stack_size(c->stack);
+}
+
+static void
+body(void *arg)
+{
+    struct context *c = arg;
+    struct entry e;
+    weft__context_entered(&c->machine);
+    weft__place_arrived(c);
+    for (;;) {
+        run_task(c);
+        struct worker *w = c->worker;
+        e = (struct entry){NULL, 0};
+        if (!weft__sched_pick(w, &e)) break;
+        weft_task *t = e.tag ? weft__container(e.item, weft_task, run) : NULL;
+        if (!t || !fits(c, t)) break;
+        weft__place_put(w, c, t);
+    }
+    weft__sched_switch(c, LEFT_ENDED, e);
+    weft__panic("internal error: a context that has ended was resumed");
+}

@@ -1,0 +1,221 @@
+/*
+ * schedule.c - parking without an object, and waking by name: weft_park, weft_schedule, and the direct switches.  [layer 4]
+ *
+ * Hazard.  A task has told another that it is going to park, and that one schedules it before it has: the wake is lost, or the
+ * task is queued while it runs.
+ *
+ * So a schedule of a running task leaves a permit, which its next weft_park takes without parking.  Permit, and the fact of
+ * being parked, are flags under the task's lock:
+ *
+ *      flags     weft_park                       weft_schedule
+ *      -         arms its parker, PARKED         PERMIT, with value and code
+ *      PERMIT    takes it, returns               WEFT_EBUSY
+ *      PARKED    (it is parked)                  claims the park; clears PARKED; wakes
+ *
+ * While PARKED is set the generation of the parker is that of this very park, since whoever comes out of it clears the flag
+ * before it parks again.  So the claim cannot hit a later park; it can lose only against a cancellation.
+ */
+#include "fence.h"
+#include "place.h"
+#include "waiter.h"
+
+/* What was scheduled: for weft_park to return. */
+struct parcel {
+    void *value;
+    int code;
+};
+
+static void
+set_flags(weft_task *t, uint32_t on, uint32_t off)
+{
+    if (on) or_acq_rel(&t->flags, on);     /* other bits are set without the lock */
+    if (off) and_acq_rel(&t->flags, ~off); /* as above */
+}
+
+/* Prepares to park c's task; false: there is no need, *p has what was scheduled. */
+static bool
+begin_park(struct context *c, struct parcel *p, uint64_t *ticket)
+{
+    weft_task *t = c->task;
+    bool permit;
+    weft__acquire(&t->lock);
+    permit = load_relaxed(&t->flags) & TASK_PERMIT; /* relaxed: under the lock */
+    if (permit) {
+        *p = (struct parcel){t->permit, t->code};
+        t->code = 0;
+        set_flags(t, 0, TASK_PERMIT);
+    } else {
+        *ticket = weft__park_arm(&c->parker, "park", true);
+        set_flags(t, TASK_PARKED, 0);
+    }
+    weft__unlock(&t->lock);
+    return !permit;
+}
+
+/* Comes back from a park.  Whoever scheduled the task has cleared PARKED; a cancellation has not. */
+static int
+end_park(struct context *c, void **value)
+{
+    weft_task *t = c->task;
+    if (load_acquire(&t->flags) & TASK_PARKED) { /* acquire: pairs with the clearing */
+        weft__acquire(&t->lock);
+        set_flags(t, 0, TASK_PARKED);
+        weft__unlock(&t->lock);
+        return WEFT_ECANCELED;
+    }
+    if (value) *value = c->parker.value;
+    return c->parker.code;
+}
+
+int
+weft_park(void **value)
+{
+    struct context *c = weft__context_current();
+    struct parcel p;
+    uint64_t ticket;
+    if (!c) return WEFT_ENOTSUP;
+    if (!begin_park(c, &p, &ticket)) {
+        if (value) *value = p.value;
+        return p.code;
+    }
+    weft__fence_light(); /* pairs with the heavy fence of a cancellation [cancel]: its walk finds the park, or this its flag */
+    if (!weft__cancelled(c) || !weft__park_claim(&c->parker, ticket)) weft__suspend(c);
+    return end_park(c, value);
+}
+
+enum wanted { READY, DIRECT };
+
+/* A new task: fails it with the parcel's code, or schedules it, or (DIRECT) claims it for the caller to run: *e.
+ * Under t's lock, which it releases. */
+static int
+resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
+{
+    weft__task_set_phase(t, PHASE_QUEUED); /* takes it: nobody else may */
+    weft__unlock(&t->lock);
+    if (p->code < 0) {
+        or_acq_rel(&t->flags, TASK_STARTED); /* read by weft_task_isstarted */
+        if (t->drop) t->drop(t->arg);
+        weft__task_finish(t, PHASE_FAILED, p->code);
+        return 0;
+    }
+    unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
+    if (wanted == DIRECT && !(flags & WEFT_INTERACTIVE) && w->pool == &weft__sched.pools[POOL_DEFAULT]) {
+        weft__sched_made(w, flags & WEFT_DAEMON);
+        add_relaxed(&t->refs, 1); /* relaxed: the caller's reference orders it.  The run's reference */
+        *e = (struct entry){&t->run, weft__task_ticket(t)};
+        weft__task_claim_owned(t, e->tag);
+        return 0;
+    }
+    int rc = weft__spawn_submit(w, t);
+    if (rc < 0) weft__task_set_phase(t, PHASE_NEW);
+    return rc;
+}
+
+/* A task in weft_park: wakes it, or (DIRECT) hands its context to the caller if that may run it now.  Under t's lock, which it
+ * releases. */
+static int
+resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
+{
+    struct context *c = t->run.place;
+    if (wanted == DIRECT && c->home && c->home != w) {
+        weft__unlock(&t->lock);
+        return WEFT_EBUSY;
+    }
+    bool won = weft__park_claim_any(&c->parker);
+    if (won) set_flags(t, 0, TASK_PARKED);
+    weft__unlock(&t->lock);
+    if (!won) return WEFT_EBUSY; /* a cancellation is waking it */
+    c->parker.value = p->value;
+    c->parker.code = p->code;
+    if (wanted == DIRECT && c->pool == w->pool && weft__park_is_saved(&c->parker)) *e = (struct entry){&c->run, 0};
+    else weft__park_wake(&c->parker);
+    return 0;
+}
+
+static int
+resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, struct entry *e)
+{
+    weft__acquire(&t->lock);
+    unsigned phase = weft__task_phase(weft__task_ticket(t));
+    uint32_t flags = load_relaxed(&t->flags); /* relaxed: under the lock */
+    if (phase == PHASE_NEW) return resume_new(w, t, &p, wanted, e);
+    if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
+    /* relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
+    bool running = phase == PHASE_RUNNING && !(flags & TASK_PERMIT) && !load_relaxed(&t->waiting);
+    if (running && wanted == READY) {
+        t->permit = p.value;
+        t->code = p.code;
+        set_flags(t, TASK_PERMIT, 0);
+    }
+    weft__unlock(&t->lock);
+    return running && wanted == READY ? 0 : WEFT_EBUSY;
+}
+
+static int
+schedule(weft_task *t, struct parcel p)
+{
+    return t ? resume(weft__worker(), t, p, READY, NULL) : WEFT_EINVAL;
+}
+
+int
+weft_schedule(weft_task *t)
+{
+    return schedule(t, (struct parcel){NULL, 0});
+}
+
+int
+weft_schedule_value(weft_task *t, void *value)
+{
+    return schedule(t, (struct parcel){value, 0});
+}
+
+int
+weft_schedule_error(weft_task *t, int code)
+{
+    return code < 0 ? schedule(t, (struct parcel){NULL, code}) : WEFT_EINVAL;
+}
+
+int
+weft_yield_to(weft_task *t)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    struct entry e = {NULL, 0};
+    if (!t) return WEFT_EINVAL;
+    if (!c) return weft_schedule(t);
+    if (c->task == t) return WEFT_EDEADLK;
+    int rc = resume(w, t, (struct parcel){NULL, 0}, DIRECT, &e);
+    if (rc < 0) return rc;
+    if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
+    else weft_yield();
+    return 0;
+}
+
+int
+weft_switch_to(weft_task *t, void **value)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    struct entry e = {NULL, 0};
+    struct parcel p = {value ? *value : NULL, 0};
+    uint64_t ticket;
+    if (!t) return WEFT_EINVAL;
+    if (!c) return WEFT_ENOTSUP;
+    if (c->task == t) return WEFT_EDEADLK;
+    if (weft_task_isdone(t)) return weft_task_error(t);
+    if (!begin_park(c, &p, &ticket)) { /* somebody has scheduled the caller already: t runs, and so does the caller */
+        struct parcel to = {value ? *value : NULL, 0};
+        int rc = resume(w, t, to, READY, NULL);
+        if (value) *value = p.value;
+        return rc < 0 ? rc : p.code;
+    }
+    int rc = resume(w, t, p, DIRECT, &e);
+    if (rc < 0) {
+        if (!weft__park_claim(&c->parker, ticket)) weft__suspend(c); /* somebody was faster: the wake is on its way */
+        (void)end_park(c, NULL);
+        return rc;
+    }
+    if (e.item) weft__sched_switch(c, LEFT_PARKED, e);
+    else weft__suspend(c);
+    return end_park(c, value);
+}

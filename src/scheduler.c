@@ -1,0 +1,326 @@
+/*
+ * scheduler.c - what is ready, and what runs next.  [layer 4]
+ *
+ * Queues of a worker, in the order in which they are asked:
+ *
+ *      next      one context that the running task has just woken: the hand-off.  At most HANDOFFS times in a row.
+ *      deque     tasks that have not started.  The newest first: a recursion is run depth first, and whoever waits for the
+ *                newest finds it at the bottom.  Thieves take the oldest.
+ *      fifo      contexts that were woken or have yielded, and tasks from outside.  Thieves take from it too.
+ *      sticky    what may run only here; filled from the inbox, to which any thread may push.
+ *      inject    of the pool: from plain threads and from workers of other pools.  Emptied whole, into the fifo.
+ *
+ * Fairness.  Every TURN-th dispatch asks in the opposite order, and the deque from above.  So whatever is queued at the front
+ * of its queue is dispatched within TURN * 5 dispatches, and an entry at position n of a FIFO within n times that, under any
+ * storm of yields, spawns and hand-offs, on a single worker.  fifo and sticky take turns.
+ *
+ * yield asks for the next thing first, and queues the caller (in fifo or sticky) only after the switch: so the caller comes
+ * behind all that is ready on its worker.
+ *
+ * Leaving.  A context that is switched away from may not be found by another worker until its registers are saved.  So its
+ * successor does what remains (settle): makes the park visible (park.c), queues a yielder, or takes back the stack of a
+ * context that has ended.
+ */
+#include "scheduler.h"
+
+#include "fence.h"
+#include "hook.h"
+#include "panic.h"
+#include "place.h"
+#include "timerq.h"
+
+enum { TURN = 61, HANDOFFS = 16, TIMER_TURN = 4 };
+
+struct sched weft__sched;
+
+bool
+weft__sched_hungry(void)
+{
+    struct worker *w = weft__worker();
+    return w && !w->alone && weft__deque_size(&w->deque) == 0;
+}
+
+struct task_cache *
+weft__task_cache(void)
+{
+    struct worker *w = weft__worker();
+    return w ? &w->tasks : NULL;
+}
+
+static bool
+owned_by_pool(const struct worker *w, const struct context *c)
+{
+    return w && w->pool == c->pool;
+}
+
+/* Where only this worker looks, and nothing is allocated. */
+static void
+keep(struct worker *w, struct runnable *r)
+{
+    weft__runlist_append(&w->sticky, r);
+}
+
+/* To the tail of w's fifo; where that cannot grow, to a queue that need not. */
+static void
+enqueue(struct worker *w, struct runnable *r, uint64_t tag)
+{
+    if (!weft__deque_push(&w->fifo, r, tag)) keep(w, r);
+}
+
+void
+weft__ready(struct context *c)
+{
+    struct worker *w = weft__worker();
+    if (c->home) {
+        if (w == c->home) {
+            keep(w, &c->run);
+        } else {
+            weft__inject_push(&c->home->inbox, &c->run);
+            weft__idle_wake_worker(c->home);
+        }
+    } else if (!owned_by_pool(w, c)) {
+        weft__inject_push(&c->pool->inject, &c->run);
+        weft__idle_wake_one(c->pool);
+    } else if (!load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
+        store_release(&w->next, c);       /* release: pairs with the thief's acquire */
+        if (!w->alone) weft__idle_handoff(w->pool);
+    } else {
+        enqueue(w, &c->run, 0);
+        weft__idle_wake_one(w->pool);
+    }
+}
+
+static bool
+take_next(struct worker *w, struct entry *out)
+{
+    struct context *c = load_relaxed(&w->next); /* relaxed: the exchange decides */
+    if (!c) return false;
+    if (w->alone) store_relaxed(&w->next, NULL); /* relaxed: there is no thief */
+    else c = swap_acquire(&w->next, NULL);       /* acquire: a thief may have been faster */
+    if (!c) return false;
+    *out = (struct entry){&c->run, 0};
+    return true;
+}
+
+/* A task from a queue in which nobody but the taker can claim it. */
+static bool
+claimed(struct entry *e)
+{
+    if (e->tag) weft__task_claim_owned(weft__container(e->item, weft_task, run), e->tag);
+    return true;
+}
+
+static bool
+take_fifo(struct worker *w, struct entry *out)
+{
+    return weft__deque_take(&w->fifo, out) && claimed(out);
+}
+
+static bool
+take_sticky(struct worker *w, struct entry *out)
+{
+    if (!weft__inject_empty(&w->inbox)) {
+        struct runlist l = weft__inject_take(&w->inbox);
+        for (struct runnable *r; (r = weft__runlist_pop(&l));) keep(w, r);
+    }
+    struct runnable *r = weft__runlist_pop(&w->sticky);
+    if (!r) return false;
+    *out = (struct entry){r, load_relaxed(&r->ticket)}; /* relaxed: the list, or the inbox, published it */
+    return claimed(out);
+}
+
+static bool
+take_inject(struct worker *w, struct entry *out)
+{
+    if (weft__inject_empty(&w->pool->inject)) return false;
+    struct runlist l = weft__inject_take(&w->pool->inject);
+    struct runnable *first = weft__runlist_pop(&l);
+    if (!first) return false;
+    *out = (struct entry){first, load_relaxed(&first->ticket)}; /* relaxed: the inject queue published it, as below */
+    bool more = l.head;
+    for (struct runnable *r; (r = weft__runlist_pop(&l));) enqueue(w, r, load_relaxed(&r->ticket));
+    if (more) weft__idle_wake_one(w->pool);
+    return claimed(out);
+}
+
+static bool
+take_oldest(struct worker *w, struct entry *out)
+{
+    enum deque_result r;
+    while ((r = weft__deque_steal(&w->deque, out)) != DEQUE_EMPTY) {
+        if (r == DEQUE_ITEM && weft__task_claim(weft__container(out->item, weft_task, run), out->tag)) return true;
+    }
+    return false;
+}
+
+/* The other end first: what has waited longest where the usual order may never come. */
+static bool
+pick_turned(struct worker *w, struct entry *out, uint32_t turn)
+{
+    for (uint32_t k = 0; k < 4; k++) {
+        switch ((turn + k) % 4) { /* each of them is the first in its turn */
+        case 0:
+            if (take_inject(w, out)) return true;
+            break;
+        case 1:
+            if (take_sticky(w, out)) return true;
+            break;
+        case 2:
+            if (take_fifo(w, out)) return true;
+            break;
+        default:
+            if (take_oldest(w, out)) return true;
+        }
+    }
+    return false;
+}
+
+bool
+weft__sched_pick(struct worker *w, struct entry *out)
+{
+    uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own; thieves take a hint from it */
+    store_relaxed(&w->dispatches, n);
+    if (n % TIMER_TURN == 0 && weft__unlikely(weft__timers_next() != INT64_MAX)) weft__timers_poll();
+    if (weft__unlikely(n % TURN == 0) && pick_turned(w, out, n / TURN)) return true;
+
+    if (w->handoffs < HANDOFFS && take_next(w, out)) {
+        w->handoffs++;
+        return true;
+    }
+    w->handoffs = 0;
+    if (weft__deque_pop(&w->deque, out)) return claimed(out);
+    if (n & 1 ? take_sticky(w, out) || take_fifo(w, out) : take_fifo(w, out) || take_sticky(w, out)) return true;
+    return take_inject(w, out) || take_next(w, out);
+}
+
+/* What remains to be done for the context that this worker has just left. */
+static inline void
+settle(struct worker *w)
+{
+    struct context *c = w->left;
+    enum leaving leaving = w->leaving;
+    w->leaving = LEFT_NOTHING;
+    switch (leaving) {
+    case LEFT_NOTHING: break;
+    case LEFT_PARKED: weft__park_saved(c); break;
+    case LEFT_YIELDED:
+        if (c->home) keep(w, &c->run);
+        else {
+            enqueue(w, &c->run, 0);
+            weft__idle_wake_one(w->pool);
+        }
+        break;
+    case LEFT_ENDED: weft__place_free(&w->stacks, c); break;
+    }
+}
+
+void
+weft__place_arrived(struct context *c)
+{
+    settle(c->worker);
+}
+
+/* The context to go on in for e; NULL: there is no stack for the task, which has failed for that reason. */
+static struct context *
+target(struct worker *w, struct entry e)
+{
+    if (e.tag == 0) return weft__container(e.item, struct context, run);
+    weft_task *t = weft__container(e.item, weft_task, run);
+    struct context *c = weft__place_new(&w->stacks, t);
+    if (weft__likely(c != NULL)) {
+        weft__place_put(w, c, t);
+        return c;
+    }
+    weft__sched_ended(w, load_relaxed(&t->flags) & WEFT_DAEMON); /* relaxed: constant */
+    weft__task_end_unrun(t, WEFT_ENOMEM);
+    return NULL;
+}
+
+static struct machine_context *
+enter(struct worker *w, struct context *to)
+{
+    if (!to) {
+        w->context = NULL;
+        return &w->base;
+    }
+    to->worker = w;
+    w->context = to;
+    return &to->machine;
+}
+
+void
+weft__sched_switch(struct context *c, enum leaving leaving, struct entry e)
+{
+    struct worker *w = c->worker;
+    struct context *to = e.item ? target(w, e) : NULL;
+    w->left = c;
+    w->leaving = leaving;
+    struct machine_context *machine = enter(w, to);
+    if (weft__unlikely(c->fpenv)) weft__context_switch_fpenv(&c->machine, machine, false);
+    else weft__context_switch(&c->machine, machine, leaving == LEFT_ENDED);
+    settle(c->worker);
+}
+
+void
+weft__suspend(struct context *c)
+{
+    struct worker *w = c->worker;
+    struct entry e = {NULL, 0};
+    bump(&w->parked, 1);
+    if (weft__park_woken(&c->parker)) return;
+    weft__sched_pick(w, &e);
+    weft__sched_switch(c, LEFT_PARKED, e);
+}
+
+void
+weft__sched_run(struct worker *w, struct entry e)
+{
+    struct context *to = target(w, e);
+    if (!to) return;
+    weft__context_switch(&w->base, enter(w, to), false);
+    settle(w);
+}
+
+void
+weft_yield(void)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    struct entry e;
+    if (!c) return;
+    if (weft__sched_pick(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);
+    else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
+}
+
+void
+weft__sched_push(struct worker *w, weft_task *t, uint64_t tag)
+{
+    if (weft__unlikely(!weft__deque_push(&w->deque, &t->run, tag))) {
+        store_relaxed(&t->home, TASK_NOWHERE); /* relaxed: the queue publishes it */
+        enqueue(w, &t->run, tag);
+    }
+    if (!w->alone) weft__idle_wake_one(w->pool);
+}
+
+void
+weft__sched_submit(struct worker *w, weft_task *t)
+{
+    unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
+    struct pool *p = &weft__sched.pools[POOL_DEFAULT];
+    if ((flags & WEFT_INTERACTIVE) && weft__sched.pools[POOL_INTERACTIVE].count > 0) p = &weft__sched.pools[POOL_INTERACTIVE];
+    if (flags & WEFT_STICKY) {
+        if (w && w->pool == p) {
+            keep(w, &t->run);
+            return;
+        }
+        struct worker *home = p->workers[(uint32_t)load_relaxed(&weft__sched.made[0]) % (uint32_t)p->count]; /* any will do */
+        weft__inject_push(&home->inbox, &t->run);
+        weft__idle_wake_worker(home);
+    } else if (w && w->pool == p) {
+        store_relaxed(&t->home, (int16_t)w->id); /* relaxed: the deque publishes it */
+        weft__sched_push(w, t, weft__task_ticket(t));
+    } else {
+        weft__inject_push(&p->inject, &t->run);
+        weft__idle_wake_one(p);
+    }
+}

@@ -1,0 +1,86 @@
+/* scheduler.h - the scheduler: what is ready, what runs next, and when it is all over.  [layer 4] */
+#ifndef WEFT_SRC_SCHEDULER_H
+#define WEFT_SRC_SCHEDULER_H
+
+#include "worker.h"
+
+enum { STACK_NEED_MOST = 1 << 30 }; /* what a task may ask for */
+
+enum { POOL_DEFAULT, POOL_INTERACTIVE, POOLS };
+
+/* STOPPED -> RUNNING -> CLOSING (the root task has ended) -> CANCELLED (so is the root scope) -> LEAVING (workers go). */
+enum sched_state { SCHED_STOPPED, SCHED_RUNNING, SCHED_CLOSING, SCHED_CANCELLED, SCHED_LEAVING };
+
+struct sched {
+    _Atomic int state;
+    struct pool pools[POOLS]; /* the interactive one may be empty */
+    struct worker **workers;  /* of all pools, by id */
+    int count;
+    uint32_t stack_need;      /* what a task may count on by default */
+    bool oversubscribed;      /* more workers than usable cores */
+    weft_scope root;
+    weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads; as in struct worker */
+    _Atomic uint64_t ended[2];
+};
+
+extern struct sched weft__sched;
+
+/* The running context; NULL on a plain thread. */
+static inline struct context *
+weft__context_current(void)
+{
+    struct worker *w = weft__worker();
+    return w ? w->context : NULL;
+}
+
+/* Does the calling worker have nothing that others could steal, where there are others?  false on a plain thread. */
+bool weft__sched_hungry(void);
+
+/* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  false: nothing. */
+bool weft__sched_pick(struct worker *w, struct entry *out);
+
+/* Runs e on w's own stack's behalf, until a context comes back with nothing left to do. */
+void weft__sched_run(struct worker *w, struct entry e);
+
+/* Switches from the running context c to e; c comes back as `leaving` says. */
+void weft__sched_switch(struct context *c, enum leaving leaving, struct entry e);
+
+/* Puts a task that is not in any queue where the pool of its flags can find it.  w: the calling worker, or NULL. */
+void weft__sched_submit(struct worker *w, weft_task *t);
+
+/* Schedules a new task: the phase NEW is the caller's to leave.  0, or WEFT_ESHUTDOWN and t is new as before. */
+int weft__spawn_submit(struct worker *w, weft_task *t);
+
+/* weft_join, which no cancellation of the caller interrupts. */
+int weft__join_always(weft_task *t);
+
+/* Provided by runtime.c: starts the runtime if it is not running.  0, or why it cannot. */
+int weft__runtime_need(void);
+
+/* Puts an unstarted, migratable task of the default pool into w's own deque. */
+void weft__sched_push(struct worker *w, weft_task *t, uint64_t tag);
+
+/* Counts.  A task is made when it is scheduled.  w NULL: a plain thread. */
+void weft__sched_made(struct worker *w, bool daemon);
+void weft__sched_ended(struct worker *w, bool daemon);
+
+/* CLOSING and later: goes on to the next state if nothing is left to wait for. */
+void weft__sched_progress(void);
+
+/* Is everything over, or nearly: then nobody sleeps. */
+static inline bool
+weft__sched_stopping(void)
+{
+    return load_acquire(&weft__sched.state) == SCHED_LEAVING; /* acquire: pairs with the step */
+}
+
+/* Must w leave its loop? */
+bool weft__sched_leaving(struct worker *w);
+
+/* Cancels the root scope: whoever is parked in a cancellable way is woken with WEFT_ECANCELED. */
+void weft__sched_cancel_root(void);
+
+/* The loop of a worker, on its own stack; returns when the scheduler stops. */
+void weft__worker_loop(struct worker *w);
+
+#endif

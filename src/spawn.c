@@ -1,0 +1,163 @@
+/* spawn.c - making tasks and scheduling them.  [layer 4]
+ *
+ * A new task is a descriptor and an entry of the worker's deque: no stack, no lock, no allocation while the worker's cache of
+ * descriptors lasts. */
+#include "hook.h"
+#include "scheduler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KNOWN_FLAGS = TASK_OPTIONS };
+
+/* The scope, cache and worker of whoever makes a task. */
+struct maker {
+    struct worker *worker; /* NULL: a plain thread */
+    struct task_cache *cache;
+    weft_scope *scope;
+};
+
+static int
+find_maker(struct maker *m)
+{
+    m->worker = weft__worker();
+    struct context *c = m->worker ? m->worker->context : NULL;
+    m->cache = m->worker ? &m->worker->tasks : NULL;
+    m->scope = c ? c->task->scope : &weft__sched.root;
+    if (weft__cancelled(c)) return WEFT_ECANCELED;
+    return m->worker ? 0 : weft__runtime_need();
+}
+
+static int
+check_options(const weft_task_options *in, weft_task_options *out)
+{
+    *out = (weft_task_options){0};
+    if (!in) return 0;
+    size_t size = in->size ? in->size : sizeof *in;
+    if (size > sizeof *in) return WEFT_EINVAL; /* made for a later library: it may ask for what this one does not know */
+    memcpy(out, in, size);
+    if (out->flags & ~(unsigned)KNOWN_FLAGS) return WEFT_EINVAL;
+    if (out->stack_size > STACK_NEED_MOST) return WEFT_EINVAL;
+    return 0;
+}
+
+/* A descriptor in phase NEW with one reference. */
+static int
+make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_options *options)
+{
+    weft_task_options o;
+    int rc = check_options(options, &o);
+    if (!fn) rc = WEFT_EINVAL;
+    if (rc == 0) rc = find_maker(m);
+    if (rc < 0) return rc;
+    weft_task *t = weft__task_get(m->cache);
+    if (!t) return WEFT_ENOMEM;
+    uint32_t need = o.stack_size ? (uint32_t)o.stack_size : weft__sched.stack_need;
+    weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, o.flags, 1, PHASE_NEW);
+    t->name = o.name;
+    t->drop = o.drop;
+    *out = t;
+    return 0;
+}
+
+int
+weft__spawn_submit(struct worker *w, weft_task *t)
+{
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    weft__sched_made(w, daemon); /* M1 of lifecycle.c */
+    if (!w) {
+        int state = load_seq_cst(&weft__sched.state); /* M2 */
+        if (state == SCHED_STOPPED || state == SCHED_LEAVING || load_relaxed(&weft__sched.root.cancelled)) {
+            weft__sched_ended(NULL, daemon); /* M3 */
+            return WEFT_ESHUTDOWN;
+        }
+    }
+    add_relaxed(&t->refs, 1); /* relaxed: the queue publishes it.  The run's reference */
+    weft__task_set_phase(t, PHASE_QUEUED);
+    weft__sched_submit(w, t);
+    return 0;
+}
+
+/* Schedules t and gives out its handle, or drops that. */
+static int
+launch(struct maker *m, weft_task **out, weft_task *t)
+{
+    weft_task **to = out, *mine;
+    if (!to) to = &mine;
+    *to = t; /* before t runs: the body may look at it */
+    int rc = weft__spawn_submit(m->worker, t);
+    if (rc < 0) {
+        t->drop = NULL; /* the call fails: arg is the caller's */
+        weft_task_release(t);
+    } else if (!out) {
+        weft_task_release(t);
+    }
+    return rc;
+}
+
+static weft__noinline int
+spawn_slow(weft_task **out, weft_fn *fn, void *arg, const weft_task_options *options)
+{
+    struct maker m;
+    weft_task *t;
+    int rc = make(&m, &t, fn, arg, options);
+    return rc < 0 ? rc : launch(&m, out, t);
+}
+
+int
+weft_spawn(weft_task **out, weft_fn *fn, void *arg)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    if (weft__unlikely(!c || !fn || w->pool != &weft__sched.pools[POOL_DEFAULT] || weft__task_cancelled(c->task))) {
+        return spawn_slow(out, fn, arg, NULL);
+    }
+    weft_task *t = weft__task_get(&w->tasks);
+    if (weft__unlikely(!t)) return WEFT_ENOMEM;
+    weft__task_init(t, fn, arg, c->task->scope, weft__sched.stack_need, 0, out ? 2 : 1, PHASE_QUEUED);
+    store_relaxed(&t->home, (int16_t)w->id); /* relaxed: the deque publishes it, or the handle */
+    bump(&w->made[0], 1);
+    if (out) *out = t;
+    weft__sched_push(w, t, weft__task_ticket(t));
+    return 0;
+}
+
+int
+weft_async(weft_task **out, weft_fn *fn, void *arg)
+{
+    return spawn_slow(out, fn, arg, &(weft_task_options){.flags = WEFT_STICKY});
+}
+
+int
+weft_spawn_with(weft_task **out, weft_fn *fn, void *arg, const weft_task_options *opt)
+{
+    return spawn_slow(out, fn, arg, opt);
+}
+
+int
+weft_spawn_copy(weft_task **out, weft_fn *fn, const void *data, size_t size)
+{
+    struct maker m;
+    weft_task *t;
+    if (!data && size > 0) return WEFT_EINVAL;
+    int rc = make(&m, &t, fn, NULL, NULL);
+    if (rc < 0) return rc;
+    t->arg = t->data;
+    if (size > sizeof t->data) {
+        t->arg = weft__hook_fail() ? NULL : malloc(size);
+        if (!t->arg) {
+            weft_task_release(t);
+            return WEFT_ENOMEM;
+        }
+        store_relaxed(&t->flags, TASK_COPIED); /* relaxed: published with the task */
+    }
+    if (size > 0) memcpy(t->arg, data, size);
+    return launch(&m, out, t);
+}
+
+int
+weft_task_new(weft_task **out, weft_fn *fn, void *arg, const weft_task_options *opt)
+{
+    struct maker m;
+    return out ? make(&m, out, fn, arg, opt) : WEFT_EINVAL;
+}

@@ -1,0 +1,222 @@
+/* task.h - descriptors: what a task is, apart from the place where it runs.  [layer 3]
+ *
+ * Ticket.  descriptor's generation << 8 | phase; see runnable.h for what queues make of it.
+ *
+ *   phase              who may touch the fields          left by
+ *   PHASE_FREE         the cache that holds it           weft__task_make
+ *   PHASE_NEW          the caller; the lock's holder     scheduling it (under the lock)
+ *   PHASE_QUEUED       nobody                            the claim: a worker that popped it, or by CAS
+ *   PHASE_RUNNING      its context; lock: waiters, park  weft__task_finish
+ *   PHASE_COMPLETED..  read only                         the last reference
+ *
+ * References.  One for the run, from scheduling to the end of weft__task_finish, and one for each handle.  Entries of queues
+ * hold none: they are checked by their tags. */
+#ifndef WEFT_SRC_TASK_H
+#define WEFT_SRC_TASK_H
+
+#include "list.h"
+#include "park.h"
+
+#include <weft/task.h>
+
+enum {
+    PHASE_FREE = 1,
+    PHASE_NEW,
+    PHASE_QUEUED,
+    PHASE_RUNNING,
+    PHASE_COMPLETED,
+    PHASE_FAILED,
+    PHASE_CANCELLED,
+    PHASE_MASK = 255,
+    PHASE_GENERATION = 256
+};
+
+enum { /* flags, above those of weft_task_options */
+    TASK_OPTIONS = WEFT_STICKY | WEFT_DAEMON | WEFT_INTERACTIVE | WEFT_FPENV,
+    TASK_OBSERVED = 1 << 8,  /* somebody looked at how it ended */
+    TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
+    TASK_REPORTED = 1 << 10, /* and has printed */
+    TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
+    TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
+    TASK_STARTED = 1 << 13,  /* failed by weft_schedule_error counts as started */
+    TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
+    TASK_PARKED = 1 << 15    /* in weft_park, and not scheduled yet.  Under the lock */
+};
+
+enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };
+
+/* What is cancelled as a whole.  (The root scope; others hang below it.) */
+struct weft_scope {
+    _Atomic int cancelled;
+};
+
+struct weft_task {
+    struct runnable run; /* ticket; link, or place once it has started */
+    weft_fn *fn;
+    void *arg;
+    void *value;              /* of weft_return */
+    _Atomic uint32_t refs;
+    int code;                 /* how it ended; while it runs, the code of a permit */
+    weft_scope *scope;
+    _Atomic int16_t home;     /* the worker in whose deque it was put, or TASK_NOWHERE */
+    _Atomic bool waiting;     /* parked on an object: weft_schedule refuses it */
+    _Atomic uint32_t flags;
+
+    weft__lock lock;          /* guards waiters, permits, and the step into the ended phases */
+    uint32_t stack_need;      /* bytes of stack it may count on */
+    struct list waiters;      /* struct waiter: parked, or callbacks */
+    weft_task *outer;         /* the task below it on its context: the one that waits for it in place */
+    const char *name;
+    void (*drop)(void *arg);
+    struct failure *failure;  /* of weft_fail */
+    void *permit;             /* the value of a permit */
+
+    _Alignas(16) unsigned char data[TASK_INLINE_DATA]; /* of weft_spawn_copy */
+};
+
+_Static_assert(sizeof(struct weft_task) <= 192, "an unstarted task costs at most 192 bytes");
+
+/* A worker's own free descriptors.  Valid when zeroed. */
+struct task_cache {
+    struct runnable *head;
+    uint32_t count;
+};
+
+static inline unsigned
+weft__task_phase(uint64_t ticket)
+{
+    return ticket & PHASE_MASK;
+}
+
+static inline uint64_t
+weft__task_ticket(const weft_task *t)
+{
+    return load_relaxed(&t->run.ticket); /* relaxed: whoever acts on a phase takes it by an acquire or a CAS */
+}
+
+static inline void
+weft__task_set_phase(weft_task *t, unsigned phase)
+{
+    /* release: pairs with weft__task_done; only the owner of the phase moves it */
+    store_release(&t->run.ticket, (weft__task_ticket(t) & ~(uint64_t)PHASE_MASK) | phase);
+}
+
+static inline bool
+weft__task_done(const weft_task *t)
+{
+    return weft__task_phase(load_acquire(&t->run.ticket)) >= PHASE_COMPLETED; /* acquire: pairs with the end of the task */
+}
+
+/* Claims t, which the caller found in a queue or as its own child, for running: CAS from QUEUED to RUNNING. */
+static inline bool
+weft__task_claim(weft_task *t, uint64_t tag)
+{
+    uint64_t expected = tag;
+    return cas_acq_rel(&t->run.ticket, &expected, tag - PHASE_QUEUED + PHASE_RUNNING); /* against owner and thief alike */
+}
+
+/* The same where nobody else can claim it. */
+static inline void
+weft__task_claim_owned(weft_task *t, uint64_t tag)
+{
+    store_relaxed(&t->run.ticket, tag - PHASE_QUEUED + PHASE_RUNNING); /* relaxed: the popper is alone with it */
+}
+
+/* A descriptor; refills an empty cache (NULL: from the shared list).  NULL: no memory. */
+weft_task *weft__task_refill(struct task_cache *cache);
+
+static inline weft_task *
+weft__task_get(struct task_cache *cache)
+{
+    struct runnable *r = cache ? cache->head : NULL;
+    if (weft__unlikely(!r)) return weft__task_refill(cache);
+    cache->head = r->link;
+    cache->count--;
+    return weft__container(r, weft_task, run);
+}
+
+/* Gives back a descriptor that nobody refers to; frees what hangs on it. */
+void weft__task_recycle_slow(weft_task *t, struct task_cache *cache);
+
+enum { TASK_CACHE_MOST = 512 };
+
+/* A descriptor of a plain task (no failure, name, copy or drop) needs no cleaning. */
+static inline void
+weft__task_recycle(weft_task *t, struct task_cache *cache)
+{
+    if (weft__unlikely(t->failure || t->drop || t->name || (load_relaxed(&t->flags) & TASK_COPIED) || !cache ||
+                       cache->count >= TASK_CACHE_MOST)) {
+        weft__task_recycle_slow(t, cache);
+        return;
+    }
+    /* relaxed: stale entries compare it, nothing is read through it.  The next generation, free. */
+    store_relaxed(&t->run.ticket, (weft__task_ticket(t) & ~(uint64_t)PHASE_MASK) + PHASE_GENERATION + PHASE_FREE);
+    t->run.link = cache->head;
+    cache->head = &t->run;
+    cache->count++;
+}
+
+void weft__task_cache_flush(struct task_cache *cache);
+
+/* Fills in a descriptor; the rest of it is zero while it is free. */
+static inline void
+weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags, uint32_t refs,
+                unsigned phase)
+{
+    t->fn = fn;
+    t->arg = arg;
+    t->value = NULL;
+    t->code = 0;
+    t->scope = scope;
+    t->stack_need = stack_need;
+    t->outer = NULL;
+    store_relaxed(&t->waiting, false);        /* relaxed, as all here: the handle and the queue publish the task */
+    store_relaxed(&t->refs, refs);
+    store_relaxed(&t->home, TASK_NOWHERE);
+    store_relaxed(&t->flags, flags);
+    store_relaxed(&t->run.ticket, weft__task_ticket(t) - PHASE_FREE + phase);
+}
+
+/* Calls the body.  In a section of its own, so that backtraces can be cut there. */
+int weft__task_call(weft_task *t);
+
+/* Is the task, or its scope, cancelled? */
+static inline bool
+weft__task_cancelled(const weft_task *t)
+{
+    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
+    return load_relaxed(&t->scope->cancelled) || (load_relaxed(&t->flags) & TASK_CANCEL);
+}
+
+static inline bool
+weft__cancelled(const struct context *c)
+{
+    return c && weft__unlikely(weft__task_cancelled(c->task));
+}
+
+/* Ends t with code: records how, wakes whoever waits, runs callbacks, reports, and drops the run's reference. */
+void weft__task_end(weft_task *t, int code);
+
+/* Ends t, which never ran: calls drop. */
+void weft__task_end_unrun(weft_task *t, int code);
+
+/* The same up to the dropping of the reference, which is left to the caller. */
+void weft__task_finish(weft_task *t, unsigned phase, int code);
+
+/* The phase in which a body that returned code ends. */
+unsigned weft__task_outcome(const weft_task *t, int code);
+
+/* Drops one reference. */
+void weft__task_unref(weft_task *t, struct task_cache *cache);
+
+/* Marks that somebody looked at how t ended. */
+static inline void
+weft__task_observe(weft_task *t)
+{
+    if (!(load_relaxed(&t->flags) & TASK_OBSERVED)) or_acq_rel(&t->flags, TASK_OBSERVED); /* read by the last unref */
+}
+
+/* Provided by the scheduler: the calling worker's cache, NULL on a plain thread. */
+struct task_cache *weft__task_cache(void);
+
+#endif

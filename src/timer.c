@@ -1,0 +1,43 @@
+/* timer.c - sleeping.  [layer 5] */
+#include "clock.h"
+#include "scheduler.h"
+#include "waiter.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+static int
+sleep_thread(weft_time t)
+{
+    int saved = errno;
+    struct timespec until = {.tv_sec = t / WEFT_S, .tv_nsec = t % WEFT_S};
+    if (t == WEFT_FOREVER) {
+        for (;;) pause();
+    }
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) continue;
+    errno = saved;
+    return 0;
+}
+
+int
+weft_sleep_until(weft_time t)
+{
+    struct context *c = weft__context_current();
+    struct wait wait;
+    if (weft__cancelled(c)) return WEFT_ECANCELED;
+    if (t <= weft__clock_now()) {
+        weft_yield();
+        return 0;
+    }
+    if (!c) return sleep_thread(t);
+    weft__wait_begin(&wait, c, "sleep", true);
+    int rc = weft__wait_park(&wait, t);
+    return rc == WEFT_ETIMEDOUT ? 0 : rc;
+}
+
+int
+weft_sleep(int64_t ns)
+{
+    return weft_sleep_until(weft_in(ns));
+}

@@ -1,0 +1,26 @@
+/* tls.c - the one thread-local word: which worker this thread is.  [layer 1] */
+#include "tls.h"
+
+#include "bits.h"
+
+#include <stddef.h>
+
+/* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve. */
+static _Thread_local struct worker *current __attribute__((tls_model("initial-exec")));
+
+/* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty asm
+ * makes each call's result its own. */
+weft__noinline struct worker *
+weft__worker(void)
+{
+    struct worker *w = current;
+    __asm__ volatile("" : "+r"(w));
+    return w;
+}
+
+weft__noinline void
+weft__worker_set(struct worker *w)
+{
+    __asm__ volatile("" : "+r"(w));
+    current = w;
+}

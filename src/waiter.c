@@ -1,0 +1,71 @@
+/* waiter.c - the one way to wait.  [layer 3] */
+#include "waiter.h"
+
+#include "fence.h"
+
+#include <weft/timer.h>
+
+void
+weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool cancellable)
+{
+    if (c) {
+        w->parker = &c->parker;
+    } else {
+        w->parker = &w->thread;
+        w->thread.context = NULL;
+        store_relaxed(&w->thread.word, 0);  /* relaxed, as the next: the registration publishes it, under the object's lock */
+        store_relaxed(&w->thread.futex, 0);
+    }
+    w->cancellable = cancellable;
+    w->ticket = weft__park_arm(w->parker, reason, cancellable);
+}
+
+/* Takes the wake for the caller itself; false: somebody was faster, and the wake is on its way. */
+static bool
+interrupt_own(struct wait *w)
+{
+    if (!weft__park_claim(w->parker, w->ticket)) return false;
+    w->parker->index = PARK_INTERRUPTED;
+    return true;
+}
+
+/* In a forked child there is nobody left to wake the thread. */
+static int
+wait_thread(struct wait *w, weft_time deadline)
+{
+    if (weft__forked() && interrupt_own(w)) return WEFT_ENOTSUP;
+    if (weft__park_thread(w->parker, w->ticket, deadline)) return w->parker->code;
+    w->parker->index = PARK_INTERRUPTED;
+    return WEFT_ETIMEDOUT;
+}
+
+int
+weft__wait_park(struct wait *w, weft_time deadline)
+{
+    struct context *c = w->parker->context;
+    if (!c) return wait_thread(w, deadline);
+
+    /* Between the first check and the arming a cancellation may have walked by without finding anybody: either its walk sees
+     * the armed word, or this load sees its flag.  Pairs with the heavy fence in weft__cancel_all [cancel]. */
+    weft__fence_light();
+    if (w->cancellable && weft__cancelled(c) && interrupt_own(w)) return WEFT_ECANCELED;
+    if (deadline != WEFT_FOREVER) {
+        if (weft_now() >= deadline && interrupt_own(w)) return WEFT_ETIMEDOUT;
+        weft__timer_add(&w->timer, deadline, w->parker, w->ticket);
+    }
+    store_relaxed(&c->task->waiting, true); /* relaxed: weft_schedule refuses what it can see parked */
+    weft__suspend(c);
+    store_relaxed(&c->task->waiting, false);
+    if (deadline != WEFT_FOREVER) weft__timer_del(&w->timer);
+    return c->parker.code;
+}
+
+void
+weft__waiter_wake_all(struct list *list)
+{
+    struct list_node *n;
+    while ((n = weft__list_pop(list))) {
+        struct waiter *r = weft__container(n, struct waiter, node);
+        weft__waiter_wake(r, r->code);
+    }
+}

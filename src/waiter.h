@@ -1,0 +1,98 @@
+/* waiter.h - the one way to wait: registrations with objects, deadlines, cancellation.  [layer 3]
+ *
+ * Every operation that blocks is the same steps:
+ *
+ *     1  check for cancellation, before anything happens
+ *     2  under the object's lock: try; if that is not possible, weft__wait_begin, and append a waiter for each registration
+ *     3  unlock
+ *     4  weft__wait_park: looks for a cancellation once more, sets the timer, parks
+ *     5  if it was not an object that woke it: under each object's lock, weft__wait_withdraw
+ *
+ * and every wake, under the object's lock: take the oldest waiter, weft__waiter_claim; if that fails (a deadline or a
+ * cancellation was faster) go on to the next, so that no grant is lost; move the value; and after unlocking
+ * weft__waiter_wake.
+ *
+ * A waiter lives on the parker's stack.  It is in a list only while the park that it belongs to lasts: who finds it there, under
+ * the lock, finds it alive; and once claimed it stays alive until it is woken. */
+#ifndef WEFT_SRC_WAITER_H
+#define WEFT_SRC_WAITER_H
+
+#include "list.h"
+#include "park.h"
+#include "task.h"
+#include "timerq.h"
+
+struct waiter {
+    struct list_node node; /* the object's lock */
+    struct parker *parker; /* NULL: not a parker but a callback of weft_ondone */
+    uint64_t ticket;
+    uint32_t index;        /* which of the parker's registrations this is */
+    int code;              /* what the wait returns, between claim and wake */
+    void *slot;            /* the object's: where a value is, or goes to */
+    size_t count;          /* the object's: how many values */
+};
+
+struct wait {
+    struct parker *parker;
+    uint64_t ticket;
+    bool cancellable;
+    struct timer timer;
+    struct parker thread; /* of a plain thread */
+};
+
+/* Step 2.  c: the running context, NULL on a plain thread.  reason: for people, a constant. */
+void weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool cancellable);
+
+static inline void
+weft__wait_register(struct wait *w, struct waiter *r, struct list *list, uint32_t index, void *slot)
+{
+    *r = (struct waiter){.parker = w->parker, .ticket = w->ticket, .index = index, .slot = slot};
+    weft__list_append(list, &r->node);
+}
+
+/* Step 4.  The code that the waker gave, or WEFT_ECANCELED or WEFT_ETIMEDOUT. */
+int weft__wait_park(struct wait *w, weft_time deadline);
+
+/* After step 4: was it no object that woke the caller, but a deadline or a cancellation? */
+static inline bool
+weft__wait_interrupted(const struct wait *w)
+{
+    return w->parker->index == PARK_INTERRUPTED;
+}
+
+/* Step 5, under the lock of the object. */
+static inline void
+weft__wait_withdraw(struct waiter *r, struct list *list)
+{
+    if (weft__list_linked(list, &r->node)) weft__list_remove(list, &r->node);
+}
+
+/* The oldest waiter of list that can still be woken, claimed and taken out of the list; NULL: none. */
+static inline struct waiter *
+weft__waiter_claim_first(struct list *list)
+{
+    struct list_node *n;
+    while ((n = weft__list_pop(list))) {
+        struct waiter *r = weft__container(n, struct waiter, node);
+        if (weft__park_claim(r->parker, r->ticket)) return r;
+    }
+    return NULL;
+}
+
+/* Lets a claimed waiter go on, with code.  It may be gone when this returns. */
+static inline void
+weft__waiter_wake(struct waiter *r, int code)
+{
+    struct parker *p = r->parker;
+    p->index = r->index;
+    p->code = code;
+    weft__park_wake(p);
+}
+
+/* Provided by runtime.c: is this the child of a process that was forked while the runtime was running? */
+bool weft__forked(void);
+
+/* Wakes every (claimed) waiter of list, in order, with the code in each. */
+void weft__waiter_wake_all(struct list *list);
+
+#endif

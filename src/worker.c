@@ -1,0 +1,57 @@
+/* worker.c - the loop of a worker on its own stack: look for something, run it, sleep.  [layer 4] */
+#include "clock.h"
+#include "scheduler.h"
+#include "timerq.h"
+
+/* How long a worker looks around before it sleeps.  Waking a sleeper costs 40 to 60 us on a virtual machine: a search that
+ * finds something within about that time was worth it. */
+enum { SEARCH_NS = 50000, PAUSES_MOST = 64 };
+
+/* One round: own queues, others' queues, hand-offs that their workers leave lying. */
+static bool
+look(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out)
+{
+    bool again;
+    do {
+        again = false;
+        if (weft__sched_pick(w, out) || weft__steal(w, out, &again)) return true;
+    } while (again); /* each time round somebody else got something */
+    return weft__steal_handoff(w, watch, now, out);
+}
+
+/* Looks for something to run for a bounded time, if not too many others do; false: sleep. */
+static bool
+search(struct worker *w, struct entry *out)
+{
+    struct handoff_watch watch = {.next = NULL};
+    if (!weft__idle_search(w)) return false;
+    int64_t now = weft__clock_now(), end = now + (w->alone || weft__sched.oversubscribed ? 0 : SEARCH_NS);
+    for (int pauses = 1;; pauses = pauses < PAUSES_MOST ? 2 * pauses : pauses) {
+        if (look(w, &watch, now, out)) {
+            weft__idle_found(w);
+            return true;
+        }
+        if (now >= end || weft__sched_stopping()) return false;
+        for (int i = 0; i < pauses; i++) weft__pause();
+        now = weft__clock_now();
+        if (weft__timers_next() <= now) weft__timers_poll();
+    }
+}
+
+void
+weft__worker_loop(struct worker *w)
+{
+    struct entry e;
+    while (!weft__sched_leaving(w)) {
+        if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
+        if (weft__sched_pick(w, &e) || search(w, &e)) {
+            weft__idle_found(w);
+            weft__sched_run(w, e);
+            continue;
+        }
+        weft__sched_progress();
+        while (weft__stack_trim() && !weft__work_visible(w)) continue;
+        if (!weft__sched_stopping()) weft__idle_sleep(w);
+    }
+    weft__idle_found(w);
+}

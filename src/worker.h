@@ -1,0 +1,122 @@
+/* worker.h - a worker, and the pools that workers form.  [layer 4] */
+#ifndef WEFT_SRC_WORKER_H
+#define WEFT_SRC_WORKER_H
+
+#include "deque.h"
+#include "inject.h"
+#include "list.h"
+#include "park.h"
+#include "rng.h"
+#include "stack.h"
+#include "task.h"
+#include "tls.h"
+
+#include <pthread.h>
+
+/* What the context that was just left needs from its successor (scheduler.c). */
+enum leaving { LEFT_NOTHING, LEFT_PARKED, LEFT_YIELDED, LEFT_ENDED };
+
+struct worker {
+    /* The worker's own. */
+    struct context *context;      /* the one that runs; NULL: the worker's own stack does */
+    struct context *left;         /* the one that was just switched away from, */
+    enum leaving leaving;         /* and why */
+    bool searching;               /* counted in its pool's idle.searching */
+    bool alone;                   /* there is no other worker that could steal */
+    uint32_t handoffs;            /* contexts taken from `next` in a row */
+    struct task_cache tasks;
+    struct stack_cache stacks;
+    struct runlist sticky;        /* ready here, and nowhere else: FIFO */
+    struct machine_context base;  /* the worker's own stack: search and sleep */
+    struct pool *pool;
+    struct rng rng;
+    int id;                       /* weft_worker */
+    int place;                    /* index in the pool */
+    int *victims;                 /* the other workers of the pool, nearest first, */
+    int *rings;                   /* and where each ring of equal distance ends; 0-terminated */
+    pthread_t thread;
+
+    /* The worker writes, others read. */
+    weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t dispatches;
+    _Atomic uint64_t made[2];     /* tasks scheduled and tasks ended by this worker: */
+    _Atomic uint64_t ended[2];    /* [0] ordinary, [1] daemons */
+    _Atomic uint64_t inlined, stolen, parked;
+
+    /* Others write. */
+    weft__aligned(WEFT_CACHE_LINE) _Atomic(struct context *) next; /* woken by the running task: the hand-off */
+    struct inject inbox;          /* for this worker only */
+    struct deque deque;           /* tasks that have not started: LIFO */
+    struct deque fifo;            /* contexts, and tasks from outside: FIFO */
+
+    /* idle.c; under the pool's idle.lock. */
+    weft__aligned(WEFT_CACHE_LINE) struct list_node sleeper;
+    _Atomic uint32_t futex;
+    _Atomic bool asleep;
+    const struct context *seen_next; /* the sentinel's: what it saw in `next`, */
+    uint32_t seen_dispatches;     /* and when */
+};
+
+/* How workers go to sleep, and how new work wakes one: idle.c. */
+struct idle {
+    weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t sleeping;
+    _Atomic uint32_t searching;
+    _Atomic bool handoff;         /* something was put in a `next` since the sentinel looked */
+    _Atomic bool shallow;         /* the sentinel sleeps for a millisecond at most */
+    _Atomic int64_t wakes_at;     /* when the sentinel will look at the timers again */
+    uint32_t most_searching;
+    weft__lock lock;
+    struct list sleepers;         /* under lock, as the next */
+    struct worker *sentinel;      /* the sleeper that looks after timers and hand-offs */
+};
+
+/* Workers that share their work. */
+struct pool {
+    struct idle idle;
+    weft__aligned(WEFT_CACHE_LINE) struct inject inject; /* from plain threads and from other pools */
+    struct worker **workers;
+    int count;
+};
+
+/* idle.c */
+
+/* After a push that any worker of the pool may take: wakes at most one, none while somebody searches. */
+void weft__idle_wake_one(struct pool *p);
+
+/* After a push to w's inbox. */
+void weft__idle_wake_worker(struct worker *w);
+
+/* After a context was put in `next`. */
+void weft__idle_handoff(struct pool *p);
+
+void weft__idle_wake_all(struct pool *p);
+
+/* w begins to search, if not too many do. */
+bool weft__idle_search(struct worker *w);
+
+/* w has found something; it wakes another if there is more. */
+void weft__idle_found(struct worker *w);
+
+/* Sleeps until there may be something to do.  Returns with w searching. */
+void weft__idle_sleep(struct worker *w);
+
+/* search.c */
+
+/* Steals from the other workers of the pool: a claimed task or a context.  *again: somebody else was faster, so that nothing
+ * found does not mean that there is nothing. */
+bool weft__steal(struct worker *w, struct entry *out, bool *again);
+
+/* Is there anything in the pool that w could run? */
+bool weft__work_visible(struct worker *w);
+
+/* What a searcher remembers of the hand-offs that it has seen. */
+struct handoff_watch {
+    const struct context *next;
+    uint32_t dispatches;
+    int victim;
+    int64_t since;
+};
+
+/* Takes a context from another worker's `next` where its owner has not dispatched anything for a while. */
+bool weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out);
+
+#endif

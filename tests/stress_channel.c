@@ -1,0 +1,554 @@
+/* stress_channel.c - random putters, takers, fetchers and waiters on random channels, with deadlines, closes and stops.
+ *
+ *     stress_channel [-t SECONDS] [-s SEED]
+ *
+ * Round after round: a channel of a random capacity and element size; agents, each a task, a sticky task or a plain
+ * thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or before:
+ * a close, the end of a task that the channel is bound to, or the stop of the runtime, which cancels the agents.
+ *
+ * In every round each value is taken exactly once, by an agent or from what the channel still holds at the end, if its
+ * putter was told that it was put; and never, if not.  What is fetched was put.  Every agent sees the values of one
+ * putter in order.  The seed, which is printed first, decides what is called, but not how it falls.
+ *
+ * Ends with 0 and a line of totals; aborts at the first violation, or if nothing has moved for 20 s. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <weft.h>
+
+enum { MAX_AGENTS = 512, MAX_SIZE = 40, MAX_BATCH = 8, PATIENCE = 20 };
+
+#define KINDS(X) X(PUTTER, "putter") X(TAKER, "taker") X(FETCHER, "fetcher") X(WAITER, "waiter")
+#define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(THREAD, "thread")
+#define ENDS(X)                                                                                                        \
+    X(AFTER_PUTTERS, "close after the putters") X(CLOSE, "close") X(BOUND, "end of a bound task") X(STOP, "stop")
+#define STEPS(X) X(NOT_RUN, "has not run") X(BETWEEN, "between calls") X(CALLING, "calling") X(GONE, "ended")
+
+#define NAME(name, text) name,
+#define TEXT(name, text) text,
+enum kind { KINDS(NAME) N_KINDS };
+enum place { PLACES(NAME) N_PLACES };
+enum end { ENDS(NAME) N_ENDS };
+enum step { STEPS(NAME) N_STEPS };
+static const char *const kind_texts[] = {KINDS(TEXT)}, *const place_texts[] = {PLACES(TEXT)},
+                         *const end_texts[] = {ENDS(TEXT)}, *const step_texts[] = {STEPS(TEXT)};
+
+/* Counters are relaxed: they are read for reports, or after joins. */
+static void
+count(atomic_long *counter, long n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static long
+counted(atomic_long *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct agent {
+    enum kind kind;
+    enum place place;
+    int number; /* among those of its kind */
+    uint64_t random;
+    int *next; /* for each putter the least number of a value that this agent may still see */
+    atomic_int step;
+    atomic_long calls;
+    weft_task *task;
+    pthread_t thread;
+};
+
+/* The fate of a value. */
+struct fate {
+    bool put; /* its putter's, until that has ended */
+    atomic_bool fetched;
+    atomic_int taken;
+};
+
+static struct round {
+    unsigned number;
+    weft_channel *c;
+    size_t capacity, size;
+    enum end end;
+    int code; /* of the close */
+    int counts[N_KINDS], each;
+    int n_agents;
+    struct agent agents[MAX_AGENTS];
+    struct fate *fates; /* [putter][number of the value] */
+} current;
+
+static uint64_t seed;
+static atomic_long progress, puts_done, takes_done, fetches_done, waits_done, timeouts, cancelled;
+static long closes, stops;
+
+static void
+print_state(void)
+{
+    const struct round *r = &current;
+    fprintf(stderr, "seed %" PRIu64 ", round %u: capacity %zu, elements of %zu bytes, ends by %s with code %d\n", seed,
+            r->number, r->capacity, r->size, end_texts[r->end], r->code);
+    if (!r->c) return;
+    fprintf(stderr, "  the channel is %s and has a length of %zu\n", weft_channel_isopen(r->c) ? "open" : "closed",
+            weft_channel_len(r->c));
+    for (int i = 0; i < r->n_agents; i++) {
+        struct agent *a = &current.agents[i];
+        fprintf(stderr, "  %s %d (%s): %s, %ld calls\n", kind_texts[a->kind], a->number, place_texts[a->place],
+                step_texts[atomic_load_explicit(&a->step, memory_order_relaxed)], counted(&a->calls));
+    }
+}
+
+__attribute__((format(printf, 1, 2))) _Noreturn static void
+die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("stress_channel: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    print_state();
+    abort();
+}
+
+/* SplitMix64. */
+static uint64_t
+next_random(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static int
+below(uint64_t *state, int n)
+{
+    return (int)(next_random(state) % (uint64_t)n);
+}
+
+/* An element: putter and number in 4 bytes each, then bytes that follow from them. */
+static void
+make_element(unsigned char *element, int putter, int number)
+{
+    int32_t id[2] = {putter, number};
+    memcpy(element, id, sizeof id);
+    for (size_t i = sizeof id; i < current.size; i++)
+        element[i] = (unsigned char)((size_t)putter * 17 + (size_t)number * 5 + i);
+}
+
+/* Checks a value that a saw and returns its fate. */
+static struct fate *
+saw(struct agent *a, const unsigned char *element, bool again_allowed)
+{
+    int32_t id[2];
+    unsigned char expected[MAX_SIZE];
+    memcpy(id, element, sizeof id);
+    if (id[0] < 0 || id[0] >= current.counts[PUTTER] || id[1] < 0 || id[1] >= current.each)
+        die("%s %d got no value: %d %d", kind_texts[a->kind], a->number, (int)id[0], (int)id[1]);
+    make_element(expected, id[0], id[1]);
+    if (memcmp(element, expected, current.size) != 0)
+        die("%s %d got value %d of putter %d damaged", kind_texts[a->kind], a->number, (int)id[1], (int)id[0]);
+    if (id[1] < a->next[id[0]])
+        die("%s %d got value %d of putter %d after value %d", kind_texts[a->kind], a->number, (int)id[1], (int)id[0],
+            a->next[id[0]] - !again_allowed);
+    a->next[id[0]] = id[1] + !again_allowed;
+    return &current.fates[id[0] * current.each + id[1]];
+}
+
+static void
+took(struct agent *a, const unsigned char *elements, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct fate *f = saw(a, elements + i * current.size, false);
+        if (atomic_fetch_add_explicit(&f->taken, 1, memory_order_relaxed) != 0) die("a value was taken twice");
+    }
+    count(&takes_done, (long)n);
+    count(&progress, (long)n);
+}
+
+static weft_time
+random_deadline(struct agent *a)
+{
+    switch (below(&a->random, 4)) {
+    case 0:
+        return WEFT_NOW;
+    case 1:
+        return weft_in(below(&a->random, 200) * WEFT_US);
+    default:
+        return WEFT_FOREVER;
+    }
+}
+
+/* Whether the agent goes on after a call that returned rc. */
+static bool
+goes_on(struct agent *a, int rc, weft_time deadline)
+{
+    atomic_store_explicit(&a->step, BETWEEN, memory_order_relaxed);
+    count(&a->calls, 1);
+    if (rc == 0) return true;
+    if (rc == (deadline == WEFT_NOW ? WEFT_EAGAIN : WEFT_ETIMEDOUT) && deadline != WEFT_FOREVER) {
+        count(&timeouts, 1);
+        return true;
+    }
+    if (rc == WEFT_ECANCELED && current.end == STOP) {
+        count(&cancelled, 1);
+        return false;
+    }
+    if (rc == current.code && current.end != STOP) return false;
+    die("%s %d: unexpected code %s", kind_texts[a->kind], a->number, weft_error_name(rc));
+}
+
+static void
+calls(struct agent *a)
+{
+    atomic_store_explicit(&a->step, CALLING, memory_order_relaxed);
+}
+
+static void
+rest(struct agent *a)
+{
+    if (below(&a->random, 3)) return;
+    if (a->place == THREAD) sched_yield();
+    else weft_yield();
+}
+
+static void
+run_putter(struct agent *a)
+{
+    unsigned char elements[MAX_BATCH * MAX_SIZE];
+    struct fate *fates = &current.fates[a->number * current.each];
+    bool going = true;
+    for (int number = 0; going && number < current.each;) {
+        int n = 1 + below(&a->random, below(&a->random, 3) ? 1 : MAX_BATCH), first = number;
+        size_t done = SIZE_MAX;
+        weft_time deadline = random_deadline(a);
+        for (int i = 0; i < n && number < current.each; i++, number++)
+            make_element(elements + (size_t)i * current.size, a->number, number);
+        n = number - first;
+        bool single = n == 1 && below(&a->random, 2);
+        calls(a);
+        int rc = single ? weft_channel_put_until(current.c, elements, deadline)
+                        : weft_channel_put_n_until(current.c, elements, (size_t)n, &done, deadline);
+        going = goes_on(a, rc, deadline);
+        if (single) done = rc == 0;
+        if (done > (size_t)n || (rc == 0) != (done == (size_t)n))
+            die("putter %d: %zu of %d put, code %d", a->number, done, n, rc);
+        for (size_t i = 0; i < done; i++) fates[first + (int)i].put = true;
+        count(&puts_done, (long)done);
+        count(&progress, 1);
+        rest(a);
+    }
+}
+
+static void
+run_taker(struct agent *a)
+{
+    unsigned char elements[MAX_BATCH * MAX_SIZE];
+    for (bool going = true; going;) {
+        size_t max = 1 + (size_t)below(&a->random, MAX_BATCH), got = SIZE_MAX;
+        weft_time deadline = random_deadline(a);
+        bool single = below(&a->random, 3);
+        calls(a);
+        int rc = single ? weft_channel_take_until(current.c, elements, deadline)
+                        : weft_channel_take_n_until(current.c, elements, max, &got, deadline);
+        going = goes_on(a, rc, deadline);
+        if (single) got = rc == 0;
+        if (got > max || (rc == 0) != (got > 0)) die("taker %d: got %zu of %zu, code %d", a->number, got, max, rc);
+        took(a, elements, got);
+        rest(a);
+    }
+}
+
+/* Fetchers and waiters leave everything as it is: they give way after each call, so that others change it. */
+static void
+give_way(struct agent *a)
+{
+    if (a->place == THREAD) sched_yield();
+    else weft_yield();
+}
+
+static void
+run_fetcher(struct agent *a)
+{
+    unsigned char element[MAX_SIZE];
+    for (bool going = true; going; give_way(a)) {
+        weft_time deadline = random_deadline(a);
+        calls(a);
+        int rc = weft_channel_fetch_until(current.c, element, deadline);
+        if (current.capacity == 0 && rc == WEFT_ENOTSUP) return;
+        going = goes_on(a, rc, deadline);
+        if (rc) continue;
+        atomic_store_explicit(&saw(a, element, true)->fetched, true, memory_order_relaxed); /* read after the join */
+        count(&fetches_done, 1);
+    }
+}
+
+static void
+run_waiter(struct agent *a)
+{
+    for (bool going = true; going; give_way(a)) {
+        weft_time deadline = random_deadline(a);
+        calls(a);
+        int rc = weft_channel_wait_until(current.c, deadline);
+        going = goes_on(a, rc, deadline);
+        if (rc == 0) count(&waits_done, 1);
+    }
+}
+
+static int
+run_agent(void *arg)
+{
+    static void (*const run[])(struct agent *) = {run_putter, run_taker, run_fetcher, run_waiter};
+    struct agent *a = arg;
+    run[a->kind](a);
+    atomic_store_explicit(&a->step, GONE, memory_order_relaxed);
+    count(&progress, 1);
+    return 0;
+}
+
+static void *
+run_agent_on_thread(void *arg)
+{
+    run_agent(arg);
+    return NULL;
+}
+
+static void
+start_agent(struct agent *a)
+{
+    int rc = 0;
+    switch (a->place) {
+    case TASK:
+        rc = weft_spawn(&a->task, run_agent, a);
+        break;
+    case STICKY:
+        rc = weft_async(&a->task, run_agent, a);
+        break;
+    default:
+        rc = -pthread_create(&a->thread, NULL, run_agent_on_thread, a);
+    }
+    if (rc) die("an agent cannot start: %s", weft_error_name(rc));
+}
+
+/* A stopped runtime ends tasks that it had not started. */
+static void
+join_agent(struct agent *a)
+{
+    int rc = a->place == THREAD ? -pthread_join(a->thread, NULL) : weft_join(a->task);
+    if (rc && !(rc == WEFT_ECANCELED && current.end == STOP)) die("an agent ended with %s", weft_error_name(rc));
+}
+
+static void
+join_agents(bool putters)
+{
+    for (int i = 0; i < current.n_agents; i++)
+        if ((current.agents[i].kind == PUTTER) == putters) join_agent(&current.agents[i]);
+}
+
+static void *
+allocate(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+    if (!p) die("no memory");
+    return p;
+}
+
+static void
+add_agents(enum kind kind, int n, uint64_t *random)
+{
+    current.counts[kind] = n;
+    for (int number = 0; number < n; number++) {
+        struct agent *a = &current.agents[current.n_agents++];
+        memset(a, 0, sizeof *a);
+        a->kind = kind;
+        a->number = number;
+        a->random = next_random(random);
+        a->place = (enum place)below(random, n > 32 || current.end == STOP ? THREAD : N_PLACES);
+        a->next = allocate((size_t)current.counts[PUTTER], sizeof *a->next);
+    }
+}
+
+/* What a round is made of, from its random numbers alone. */
+static void
+choose_round(unsigned number, uint64_t *random)
+{
+    static const size_t capacities[] = {0, 0, 1, 2, 3, 7, 32, WEFT_UNBOUNDED}, sizes[] = {8, 13, MAX_SIZE};
+    static const int codes[] = {WEFT_ECLOSED, WEFT_ENOENT, -1234};
+    bool crowded = below(random, 16) == 0;
+    current.number = number;
+    current.capacity = capacities[below(random, sizeof capacities / sizeof *capacities)];
+    current.size = sizes[below(random, sizeof sizes / sizeof *sizes)];
+    current.end = (enum end)below(random, below(random, 4) ? STOP : N_ENDS);
+    current.code = codes[below(random, sizeof codes / sizeof *codes)];
+    current.each = crowded ? 20 : below(random, 400);
+    current.n_agents = 0;
+    add_agents(PUTTER, crowded ? 200 : below(random, 12), random);
+    add_agents(TAKER, crowded ? 200 : below(random, 12) + (current.end == AFTER_PUTTERS), random);
+    add_agents(FETCHER, below(random, 4), random);
+    add_agents(WAITER, below(random, 4), random);
+    current.fates = allocate((size_t)current.counts[PUTTER] * (size_t)current.each, sizeof *current.fates);
+    int rc = weft_channel_new(&current.c, current.size, current.capacity);
+    if (rc) die("no channel: %s", weft_error_name(rc));
+}
+
+static int
+sleep_and_end(void *arg)
+{
+    uint64_t random = *(uint64_t *)arg;
+    if (weft_sleep(below(&random, 2000) * WEFT_US)) return WEFT_ECANCELED;
+    return current.code == WEFT_ECLOSED ? 0 : current.code;
+}
+
+static void
+end_by_bound_task(uint64_t *random)
+{
+    weft_task *t;
+    int rc = weft_spawn(&t, sleep_and_end, random);
+    if (rc == 0) rc = weft_channel_bind(current.c, t);
+    if (rc) die("no bound task: %s", weft_error_name(rc));
+    rc = weft_join(t);
+    if (rc != (current.code == WEFT_ECLOSED ? 0 : current.code))
+        die("the bound task ended with %s", weft_error_name(rc));
+}
+
+static void
+close_round(void)
+{
+    if (!weft_channel_close(current.c, current.code)) die("the channel was closed already");
+    closes++;
+}
+
+static void
+sleep_in_kernel(int64_t ns)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+}
+
+static void
+restart(bool stop)
+{
+    int rc = stop ? weft_stop() : 0;
+    if (rc) die("the runtime does not stop: %s", weft_error_name(rc));
+    rc = weft_start(NULL);
+    if (rc) die("the runtime does not start: %s", weft_error_name(rc));
+}
+
+static void
+end_round(uint64_t *random)
+{
+    switch (current.end) {
+    case AFTER_PUTTERS:
+        join_agents(true);
+        close_round();
+        break;
+    case CLOSE:
+        sleep_in_kernel(below(random, 2000) * WEFT_US);
+        close_round();
+        break;
+    case BOUND:
+        end_by_bound_task(random);
+        break;
+    default:
+        sleep_in_kernel(below(random, 2000) * WEFT_US);
+        restart(true);
+        stops++;
+    }
+    if (current.end != AFTER_PUTTERS) join_agents(true);
+    join_agents(false);
+}
+
+/* Takes what is left, as one more taker who has seen nothing yet. */
+static void
+drain_round(void)
+{
+    struct agent a = {.kind = TAKER, .number = current.counts[TAKER], .place = THREAD};
+    unsigned char element[MAX_SIZE];
+    int rc;
+    a.next = allocate((size_t)current.counts[PUTTER], sizeof *a.next);
+    while ((rc = weft_channel_take_until(current.c, element, WEFT_NOW)) == 0) took(&a, element, 1);
+    if (rc != (current.end == STOP ? WEFT_EAGAIN : current.code))
+        die("the drained channel returns %s", weft_error_name(rc));
+    if (weft_channel_len(current.c) != 0) die("the drained channel has a length");
+    free(a.next);
+}
+
+static void
+check_round(void)
+{
+    for (int i = 0; i < current.counts[PUTTER] * current.each; i++) {
+        struct fate *f = &current.fates[i];
+        int putter = i / current.each, number = i % current.each;
+        int taken = atomic_load_explicit(&f->taken, memory_order_relaxed);
+        if (taken != f->put)
+            die("value %d of putter %d: %s, but %d taken", number, putter, f->put ? "put" : "not put", taken);
+        if (atomic_load_explicit(&f->fetched, memory_order_relaxed) && !f->put)
+            die("value %d of putter %d was fetched, but not put", number, putter);
+    }
+}
+
+static void
+run_round(unsigned number)
+{
+    uint64_t random = seed + number;
+    choose_round(number, &random);
+    for (int i = 0; i < current.n_agents; i++) start_agent(&current.agents[i]);
+    end_round(&random);
+    drain_round();
+    check_round();
+    for (int i = 0; i < current.n_agents; i++) free(current.agents[i].next);
+    free(current.fates);
+    weft_channel_release(current.c);
+    current.c = NULL;
+    count(&progress, 1);
+}
+
+static void *
+watch(void *arg)
+{
+    long last = -1;
+    (void)arg;
+    for (int still = 0; still < PATIENCE; still++) {
+        sleep(1);
+        if (counted(&progress) != last) still = 0;
+        last = counted(&progress);
+    }
+    die("nothing has moved for %d s", PATIENCE);
+}
+
+static double
+seconds_now(void)
+{
+    return (double)weft_now() / 1e9;
+}
+
+int
+main(int argc, char **argv)
+{
+    double seconds = 10;
+    seed = (uint64_t)weft_now() ^ (uint64_t)getpid() << 32;
+    for (int option; (option = getopt(argc, argv, "t:s:")) != -1;) {
+        if (option == 't') seconds = strtod(optarg, NULL);
+        else if (option == 's') seed = strtoull(optarg, NULL, 0);
+        else return fprintf(stderr, "usage: %s [-t SECONDS] [-s SEED]\n", argv[0]), 2;
+    }
+    printf("stress_channel: seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    pthread_t watchdog;
+    if (pthread_create(&watchdog, NULL, watch, NULL) || pthread_detach(watchdog)) die("no watchdog");
+    restart(false);
+    unsigned rounds = 0;
+    for (double end = seconds_now() + seconds; seconds_now() < end; rounds++) run_round(rounds);
+    if (weft_stop()) die("the runtime does not stop");
+    printf("stress_channel: %u rounds, %ld put, %ld taken, %ld fetched, %ld waited, %ld timed out, %ld cancelled, "
+           "%ld closes, %ld stops\n",
+           rounds, counted(&puts_done), counted(&takes_done), counted(&fetches_done), counted(&waits_done),
+           counted(&timeouts), counted(&cancelled), closes, stops);
+    return 0;
+}

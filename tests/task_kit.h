@@ -1,0 +1,154 @@
+/* task_kit.h - what the tests of tasks and of the runtime share. */
+#ifndef WEFT_TESTS_TASK_KIT_H
+#define WEFT_TESTS_TASK_KIT_H
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weft.h>
+
+#include "test.h"
+
+/* n, or less of it where a sanitizer makes every step dear and every live stack dearer. */
+static inline int
+scaled(int n)
+{
+    int divisor = TEST_TSAN ? 100 : TEST_ASAN ? 10 : 1;
+    return n > divisor ? n / divisor : 1;
+}
+
+/* Runs fn(arg) as the root task of a runtime with that many workers. */
+static inline int
+run_on(int workers, weft_fn *fn, void *arg)
+{
+    weft_config cfg = {.size = sizeof cfg, .workers = workers};
+    return weft_run(&cfg, fn, arg);
+}
+
+static inline weft_task *
+spawned(weft_fn *fn, void *arg)
+{
+    weft_task *t = NULL;
+    CHECK_INT(weft_spawn(&t, fn, arg), 0);
+    return t;
+}
+
+static inline weft_task *
+asynced(weft_fn *fn, void *arg)
+{
+    weft_task *t = NULL;
+    CHECK_INT(weft_async(&t, fn, arg), 0);
+    return t;
+}
+
+/* A task that is not scheduled yet, with these flags. */
+static inline weft_task *
+unscheduled(weft_fn *fn, void *arg, unsigned flags)
+{
+    weft_task_options opt = {.size = sizeof opt, .flags = flags};
+    weft_task *t = NULL;
+    CHECK_INT(weft_task_new(&t, fn, arg, &opt), 0);
+    return t;
+}
+
+/* A test whose body is a sticky task.  What it starts with weft_async shares its worker: only one of them runs at a time, and
+ * in the same order whatever the number of workers. */
+#define WORKER_TEST(suite, id, sentence)                                                                               \
+    static void suite##_##id##_on_worker(void);                                                                        \
+    static int suite##_##id##_sticky(void *unused)                                                                     \
+    {                                                                                                                  \
+        (void)unused;                                                                                                  \
+        suite##_##id##_on_worker();                                                                                    \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
+    TASK_TEST(suite, id, sentence)                                                                                     \
+    {                                                                                                                  \
+        CHECK_INT(weft_join(asynced(suite##_##id##_sticky, NULL)), 0);                                                 \
+    }                                                                                                                  \
+    static void suite##_##id##_on_worker(void)
+
+/* Gives everybody else a turn, tasks and threads, until *word has reached value. */
+static inline void
+until(_Atomic int *word, int value)
+{
+    for (unsigned i = 1; atomic_load(word) < value; i++) {
+        weft_yield();
+        if (!weft_current() || i % 64 == 0) sched_yield();
+    }
+}
+
+/* Keeps the core, and the worker, until *word has reached value: only another worker can get it there. */
+static inline void
+spin_until(_Atomic int *word, int value)
+{
+    while (atomic_load(word) < value) sched_yield();
+}
+
+/* The order in which things happened. */
+struct journal {
+    _Atomic int length;
+    char text[256];
+};
+
+static inline void
+note(struct journal *j, char what)
+{
+    int i = atomic_fetch_add(&j->length, 1);
+    if (CHECK(i < (int)sizeof j->text - 1)) j->text[i] = what;
+}
+
+/* Small numbers that are the same for the same seed. */
+static inline unsigned
+dice(unsigned *state, unsigned sides)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % sides;
+}
+
+/* Catches what is written to stderr. */
+struct capture {
+    int saved, in;
+};
+
+static inline bool
+capture_begin(struct capture *c)
+{
+    int ends[2];
+    if (!CHECK_INT(pipe2(ends, O_DIRECT | O_CLOEXEC), 0)) return false; /* O_DIRECT: every write stays a message of its own */
+    fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    c->in = ends[0];
+    c->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    return true;
+}
+
+/* Stores all that was written in text, and returns the number of writes that began with prefix. */
+static inline int
+capture_end(struct capture *c, char *text, size_t size, const char *prefix)
+{
+    int begun = 0;
+    size_t used = 0;
+    dup2(c->saved, STDERR_FILENO);
+    close(c->saved);
+    for (;;) {
+        char message[4096];
+        ssize_t n = read(c->in, message, sizeof message);
+        if (n <= 0) break;
+        if ((size_t)n >= strlen(prefix) && memcmp(message, prefix, strlen(prefix)) == 0) begun++;
+        size_t room = size - 1 - used, taken = (size_t)n < room ? (size_t)n : room;
+        memcpy(text + used, message, taken);
+        used += taken;
+    }
+    text[used] = '\0';
+    close(c->in);
+    return begun;
+}
+
+#endif
