@@ -99,6 +99,7 @@ PLAIN_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,tests/runner_plain.c $(TESTS))
 CRITERION_OBJECTS := $(patsubst %.c,$(B)/criterion/%.o,tests/runner_criterion.c $(TESTS))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress_*.c))
+TEST_LIBS := $(LIBS) -lm
 
 ifeq ($(call on,$(V)),)
 Q := @
@@ -164,15 +165,15 @@ $(B)/criterion/%.o: %.c $(B)/flags
 
 $(B)/test-plain: $(PLAIN_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(shell $(PKG_CONFIG) --libs criterion)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(shell $(PKG_CONFIG) --libs criterion)
 
 $(B)/stress_%: $(B)/plain/tests/stress_%.o $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)

@@ -619,12 +619,10 @@ weft_channel_spawn(weft_channel **out, size_t elem_size, size_t capacity, int (*
         return rc;
     }
     *p = (struct producer){c, fn, arg};
-    weft_channel_retain(c);
-    weft_channel_retain(c); /* the producer's; and the caller's while this lasts: *out may be released by then */
-    *out = c;
+    weft_channel_retain(c); /* the producer's */
     rc = start_producer(c, p, task);
     if (rc < 0) weft_channel_release(c);
-    weft_channel_release(c);
+    else *out = c;
     return rc;
 }
 

@@ -66,42 +66,31 @@ weft__context_adopt(struct machine_context *c)
 #endif
 }
 
-/* What the C++ runtime keeps for each thread: the stack of caught exceptions, and how many are in flight. */
-struct cxx_globals {
-    void *caught;
-    unsigned uncaught;
-};
-
-#if defined(WEFT_TSAN)
-/* Fibres are dear, so a context has one only from its first run on.  The switch of fibres orders what comes before it and
- * after it, as the thread does.  Called in the frame that switches: between it and the switch nothing may be instrumented. */
-#define tell_tsan(to)                                                                                                  \
-    do {                                                                                                               \
-        if (!(to)->fiber) (to)->fiber = __tsan_create_fiber(0);                                                        \
-        __tsan_switch_to_fiber((to)->fiber, 0);                                                                        \
-    } while (0)
-#else
-#define tell_tsan(to) ((void)0)
-#endif
-
+#if defined(WEFT_TSAN) || defined(WEFT_ASAN)
+/* Nothing may be instrumented, and no function called, between telling a sanitizer and the switch itself.  TSan: fibres are
+ * dear, so a context has one only from its first run on; what comes before a switch of fibres happens before what comes after
+ * it, as on one thread.  ASan: a context that is dead has its fake stack destroyed. */
 weft__noinline weft__uninstrumented void
 weft__context_switch_told(struct machine_context *from, struct machine_context *to, bool dead)
 {
-    struct cxx_globals saved = {NULL, 0};
-    if (__cxa_get_globals) saved = *(struct cxx_globals *)__cxa_get_globals();
+    struct weft__cxx_globals saved = {NULL, 0};
+    if (__cxa_get_globals) saved = *__cxa_get_globals();
 #if defined(WEFT_ASAN)
-    /* A context that is dead has its fake stack destroyed. */
     __sanitizer_start_switch_fiber(dead ? NULL : &from->fake_stack, to->stack_low, to->stack_size);
 #else
     (void)dead;
 #endif
-    tell_tsan(to);
+#if defined(WEFT_TSAN)
+    if (!to->fiber) to->fiber = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
     weft__context_swap(&from->sp, to->sp);
 #if defined(WEFT_ASAN)
     __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
-    if (__cxa_get_globals) *(struct cxx_globals *)__cxa_get_globals() = saved; /* of the thread that runs it by now */
+    if (__cxa_get_globals) *__cxa_get_globals() = saved;
 }
+#endif
 
 void
 weft__context_switch_fpenv(struct machine_context *from, struct machine_context *to, bool dead)
@@ -127,7 +116,7 @@ weft__context_entered(struct machine_context *c)
 #if defined(WEFT_ASAN)
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
 #endif
-    if (__cxa_get_globals) *(struct cxx_globals *)__cxa_get_globals() = (struct cxx_globals){NULL, 0};
+    if (__cxa_get_globals) *__cxa_get_globals() = (struct weft__cxx_globals){NULL, 0};
 }
 
 void

@@ -61,10 +61,18 @@ void weft__context_entered(struct machine_context *c);
 /* Frees what the sanitizers keep for c, which does not run; its stack may then be reused or unmapped. */
 void weft__context_forget(struct machine_context *c);
 
-/* The rest of the switch: where a sanitizer or the C++ runtime has to hear of it. */
+/* What the C++ runtime keeps for each thread: the stack of caught exceptions, and how many are in flight. */
+struct weft__cxx_globals {
+    void *caught;
+    unsigned uncaught;
+};
+__attribute__((weak, visibility("default"))) extern struct weft__cxx_globals *__cxa_get_globals(void);
+
+/* The switch in builds with a sanitizer. */
 void weft__context_switch_told(struct machine_context *from, struct machine_context *to, bool dead);
+
+/* Stops if the control words are not those of weft__context_adopt. */
 void weft__context_check_fpenv(void);
-__attribute__((weak, visibility("default"))) extern void *__cxa_get_globals(void);
 
 static inline void
 weft__context_switch(struct machine_context *from, struct machine_context *to, bool dead)
@@ -75,8 +83,14 @@ weft__context_switch(struct machine_context *from, struct machine_context *to, b
 #if defined(WEFT_TSAN) || defined(WEFT_ASAN)
     weft__context_switch_told(from, to, dead);
 #else
-    if (weft__unlikely(__cxa_get_globals)) weft__context_switch_told(from, to, dead);
-    else weft__context_swap(&from->sp, to->sp);
+    (void)dead;
+    if (weft__unlikely(__cxa_get_globals)) {
+        struct weft__cxx_globals saved = *__cxa_get_globals();
+        weft__context_swap(&from->sp, to->sp);
+        *__cxa_get_globals() = saved; /* those of the thread that runs it by now */
+    } else {
+        weft__context_swap(&from->sp, to->sp);
+    }
 #endif
 }
 

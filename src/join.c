@@ -156,27 +156,37 @@ weft_join_until(weft_task *t, weft_time deadline)
     return rc < 0 ? rc : take_code(t);
 }
 
-int
-weft_join(weft_task *t)
+/* Joins t in place, if it is a child that has not started and nothing stands against it; false: it is to be waited for. */
+static inline bool
+join_in_place(weft_task *t, bool cancellable, int *code)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !t || weft__task_cancelled(c->task) || weft__task_cancelled(t) || !claim_child(w, c, t))) {
-        return weft_join_until(t, WEFT_FOREVER);
-    }
-    int code = call_in_place(c, t);
-    if (weft__likely(weft__place_end_alone(c->worker, t, code, 2))) return code;
+    if (weft__unlikely(!c || !t || (cancellable && weft__cancelled(c)) || weft__task_cancelled(t))) return false;
+    if (weft__unlikely(!claim_child(w, c, t))) return false;
+    *code = call_in_place(c, t);
+    if (weft__likely(weft__place_end_alone(c->worker, t, *code, 2))) return true;
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
-    weft__task_end(t, code);
+    weft__task_end(t, *code);
     weft__sched_ended(c->worker, daemon);
-    return take_code(t);
+    *code = take_code(t);
+    return true;
+}
+
+int
+weft_join(weft_task *t)
+{
+    int code;
+    return weft__likely(join_in_place(t, true, &code)) ? code : weft_join_until(t, WEFT_FOREVER);
 }
 
 int
 weft__join_always(weft_task *t)
 {
-    int rc = await(t, WEFT_FOREVER, false);
-    return rc < 0 ? rc : take_code(t);
+    int code;
+    if (weft__likely(join_in_place(t, false, &code))) return code;
+    code = await(t, WEFT_FOREVER, false);
+    return code < 0 ? code : take_code(t);
 }
 
 int

@@ -37,6 +37,15 @@ weft__sched_ended(struct worker *w, bool daemon)
     else add_seq_cst(&weft__sched.ended[daemon], 1);
 }
 
+void
+weft__sched_retire(struct worker *w)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        add_seq_cst(&weft__sched.made[kind], load_relaxed(&w->made[kind]));   /* relaxed: the worker has left */
+        add_seq_cst(&weft__sched.ended[kind], load_relaxed(&w->ended[kind])); /* as above */
+    }
+}
+
 static bool
 all_ended(bool daemons_too)
 {

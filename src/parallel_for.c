@@ -21,7 +21,8 @@
  * caller reads it after the last join, and every body happens before that.  The text of weft_fail goes the same way, from the
  * task that ran the body to the one that called.
  *
- * No iteration is lost.  Where a fork fails for want of memory, its halves run one after the other in the same task.
+ * No iteration is lost, and none runs twice.  Each side of a fork notes that it has begun.  Where there is no memory for the
+ * fork, or for the stack of a side that was stolen, the side that has not begun runs after the other, in the task that forked.
  *
  * Rejected.  Forking a fixed number of pieces per worker at once: few balance badly, and many cost a fork each.  Timing pieces
  * to find their size: a look at the clock costs as much as several questions for hunger, and a loop that is cheap first and
@@ -89,17 +90,38 @@ weft__verdict_fail(struct verdict *v, size_t index, int code)
     free(why);
 }
 
+/* One side of a fork. */
+struct side {
+    weft_fn *fn;
+    void *arg;
+    bool begun; /* read after the join */
+};
+
+static int
+run_side(void *arg)
+{
+    struct side *s = arg;
+    s->begun = true;
+    return s->fn(s->arg);
+}
+
+/* What weft_both did not run: the caller is cancelled, or there was no memory for a task or its stack. */
+static void
+make_up(struct verdict *v, size_t index, struct side *s, int code)
+{
+    if (s->begun) return;
+    if (code == WEFT_ECANCELED) weft__verdict_fail(v, index, code);
+    else (void)run_side(s);
+}
+
 void
 weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, weft_fn *right, void *r)
 {
-    int code = weft_both(left, l, right, r);
+    struct side sides[2] = {{left, l, false}, {right, r, false}};
+    int code = weft_both(run_side, &sides[0], run_side, &sides[1]);
     if (weft__likely(code >= 0)) return;
-    if (code == WEFT_ECANCELED) {
-        weft__verdict_fail(v, index, code);
-        return;
-    }
-    (void)left(l);
-    (void)right(r);
+    make_up(v, index, &sides[0], code);
+    make_up(v, index, &sides[1], code);
 }
 
 struct call {

@@ -76,8 +76,7 @@ body(void *arg)
     for (;;) {
         run_task(c);
         struct worker *w = c->worker;
-        e = (struct entry){NULL, 0};
-        if (!weft__sched_pick(w, &e)) break;
+        e = weft__sched_pick(w);
         weft_task *t = e.tag ? weft__container(e.item, weft_task, run) : NULL;
         if (!t || !fits(c, t)) break;
         weft__place_put(w, c, t);

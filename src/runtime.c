@@ -135,6 +135,7 @@ static void
 free_worker(struct worker *w)
 {
     if (!w) return;
+    weft__sched_retire(w);
     weft__deque_fini(&w->deque);
     weft__deque_fini(&w->fifo);
     free(w->victims);

@@ -85,6 +85,13 @@ weft_park(void **value)
 
 enum wanted { READY, DIRECT };
 
+/* A direct switch goes past the queues, as a hand-off does: only so often in a row. */
+static enum wanted
+direct(struct worker *w)
+{
+    return weft__sched_handoff(w) ? DIRECT : READY;
+}
+
 /* A new task: fails it with the parcel's code, or schedules it, or (DIRECT) claims it for the caller to run: *e.
  * Under t's lock, which it releases. */
 static int
@@ -142,13 +149,13 @@ resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, stru
     if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
     /* relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
     bool running = phase == PHASE_RUNNING && !(flags & TASK_PERMIT) && !load_relaxed(&t->waiting);
-    if (running && wanted == READY) {
+    if (running) {
         t->permit = p.value;
         t->code = p.code;
         set_flags(t, TASK_PERMIT, 0);
     }
     weft__unlock(&t->lock);
-    return running && wanted == READY ? 0 : WEFT_EBUSY;
+    return running ? 0 : WEFT_EBUSY;
 }
 
 static int
@@ -184,7 +191,7 @@ weft_yield_to(weft_task *t)
     if (!t) return WEFT_EINVAL;
     if (!c) return weft_schedule(t);
     if (c->task == t) return WEFT_EDEADLK;
-    int rc = resume(w, t, (struct parcel){NULL, 0}, DIRECT, &e);
+    int rc = resume(w, t, (struct parcel){NULL, 0}, direct(w), &e);
     if (rc < 0) return rc;
     if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
     else weft_yield();
@@ -209,7 +216,7 @@ weft_switch_to(weft_task *t, void **value)
         if (value) *value = p.value;
         return rc < 0 ? rc : p.code;
     }
-    int rc = resume(w, t, p, DIRECT, &e);
+    int rc = resume(w, t, p, direct(w), &e);
     if (rc < 0) {
         if (!weft__park_claim(&c->parker, ticket)) weft__suspend(c); /* somebody was faster: the wake is on its way */
         (void)end_park(c, NULL);

@@ -176,21 +176,31 @@ pick_turned(struct worker *w, struct entry *out, uint32_t turn)
 }
 
 bool
-weft__sched_pick(struct worker *w, struct entry *out)
+weft__sched_handoff(struct worker *w)
+{
+    return w->handoffs++ < HANDOFFS;
+}
+
+static bool
+pick(struct worker *w, struct entry *out)
 {
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own; thieves take a hint from it */
     store_relaxed(&w->dispatches, n);
     if (n % TIMER_TURN == 0 && weft__unlikely(weft__timers_next() != INT64_MAX)) weft__timers_poll();
     if (weft__unlikely(n % TURN == 0) && pick_turned(w, out, n / TURN)) return true;
 
-    if (w->handoffs < HANDOFFS && take_next(w, out)) {
-        w->handoffs++;
-        return true;
-    }
+    if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out)) return true; /* relaxed: the exchange decides */
     w->handoffs = 0;
     if (weft__deque_pop(&w->deque, out)) return claimed(out);
     if (n & 1 ? take_sticky(w, out) || take_fifo(w, out) : take_fifo(w, out) || take_sticky(w, out)) return true;
     return take_inject(w, out) || take_next(w, out);
+}
+
+struct entry
+weft__sched_pick(struct worker *w)
+{
+    struct entry e;
+    return pick(w, &e) ? e : (struct entry){NULL, 0};
 }
 
 /* What remains to be done for the context that this worker has just left. */
@@ -265,11 +275,8 @@ void
 weft__suspend(struct context *c)
 {
     struct worker *w = c->worker;
-    struct entry e = {NULL, 0};
     bump(&w->parked, 1);
-    if (weft__park_woken(&c->parker)) return;
-    weft__sched_pick(w, &e);
-    weft__sched_switch(c, LEFT_PARKED, e);
+    if (!weft__park_woken(&c->parker)) weft__sched_switch(c, LEFT_PARKED, weft__sched_pick(w));
 }
 
 void
@@ -286,9 +293,9 @@ weft_yield(void)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
-    struct entry e;
     if (!c) return;
-    if (weft__sched_pick(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);
+    struct entry e = weft__sched_pick(w);
+    if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
 }
 

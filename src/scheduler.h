@@ -19,7 +19,7 @@ struct sched {
     uint32_t stack_need;      /* what a task may count on by default */
     bool oversubscribed;      /* more workers than usable cores */
     weft_scope root;
-    weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads; as in struct worker */
+    weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
 };
 
@@ -36,14 +36,18 @@ weft__context_current(void)
 /* Does the calling worker have nothing that others could steal, where there are others?  false on a plain thread. */
 bool weft__sched_hungry(void);
 
-/* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  false: nothing. */
-bool weft__sched_pick(struct worker *w, struct entry *out);
+/* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  Its item is NULL if
+ * there is nothing. */
+struct entry weft__sched_pick(struct worker *w);
 
 /* Runs e on w's own stack's behalf, until a context comes back with nothing left to do. */
 void weft__sched_run(struct worker *w, struct entry e);
 
 /* Switches from the running context c to e; c comes back as `leaving` says. */
 void weft__sched_switch(struct context *c, enum leaving leaving, struct entry e);
+
+/* May w pass over its queues once more?  Counts it. */
+bool weft__sched_handoff(struct worker *w);
 
 /* Puts a task that is not in any queue where the pool of its flags can find it.  w: the calling worker, or NULL. */
 void weft__sched_submit(struct worker *w, weft_task *t);
@@ -63,6 +67,9 @@ void weft__sched_push(struct worker *w, weft_task *t, uint64_t tag);
 /* Counts.  A task is made when it is scheduled.  w NULL: a plain thread. */
 void weft__sched_made(struct worker *w, bool daemon);
 void weft__sched_ended(struct worker *w, bool daemon);
+
+/* Keeps the counts of a worker that is about to be freed. */
+void weft__sched_retire(struct worker *w);
 
 /* CLOSING and later: goes on to the next state if nothing is left to wait for. */
 void weft__sched_progress(void);

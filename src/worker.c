@@ -14,7 +14,8 @@ look(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *o
     bool again;
     do {
         again = false;
-        if (weft__sched_pick(w, out) || weft__steal(w, out, &again)) return true;
+        *out = weft__sched_pick(w);
+        if (out->item || weft__steal(w, out, &again)) return true;
     } while (again); /* each time round somebody else got something */
     return weft__steal_handoff(w, watch, now, out);
 }
@@ -44,7 +45,8 @@ weft__worker_loop(struct worker *w)
     struct entry e;
     while (!weft__sched_leaving(w)) {
         if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
-        if (weft__sched_pick(w, &e) || search(w, &e)) {
+        e = weft__sched_pick(w);
+        if (e.item || search(w, &e)) {
             weft__idle_found(w);
             weft__sched_run(w, e);
             continue;

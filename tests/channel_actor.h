@@ -121,6 +121,13 @@ enum { NOT_RUN, CALLING, GONE_ON };
 static atomic_int actors_gone_on;
 
 static inline int
+gone_on(void)
+{
+    return atomic_load_explicit(&actors_gone_on,
+                                memory_order_relaxed); /* for who has joined or runs on the same worker */
+}
+
+static inline int
 act_timed(struct actor *a)
 {
     switch (a->verb) {

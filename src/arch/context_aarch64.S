@@ -120,15 +120,16 @@ weft__context_leap:
  *
  *      in      x20 = entry, x19 = arg, sp a multiple of 16, x29 = 0
  *
- * Nothing is above it: the return address is undefined, so unwinding ends here.
+ * Nothing is above it: the return address is undefined, so unwinding ends here, also from within the switch to it.
  */
         .globl  weft__context_start
         .hidden weft__context_start
         .type   weft__context_start, %function
         .balign 16
-weft__context_start:
         .cfi_startproc
         .cfi_undefined x30
+        nop                             /* unwinders look before the address that they come back to */
+weft__context_start:
         hint    38                      /* bti jc */
         mov     x0, x19
         blr     x20

@@ -105,16 +105,17 @@ weft__context_leap:
  *
  *      in      r13 = entry, r12 = arg, rsp a multiple of 16, rbp = 0
  *
- * Nothing is above it: the return address is undefined, so unwinding ends here.
+ * Nothing is above it: the return address is undefined, so unwinding ends here, also from within the switch to it.
  */
         .globl  weft__context_start
         .hidden weft__context_start
         .type   weft__context_start, @function
         .balign 16
-weft__context_start:
         .cfi_startproc
         .cfi_def_cfa rsp, 0
         .cfi_undefined rip
+        nop                             /* unwinders look before the address that they come back to */
+weft__context_start:
         endbr64
         movq    %r12, %rdi
         callq   *%r13
