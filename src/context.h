@@ -29,9 +29,9 @@ struct machine_context {
     void *fiber; /* what ThreadSanitizer knows it by; NULL: it has not run */
 #endif
 #if defined(WEFT_ASAN)
-    void *fake_stack;       /* AddressSanitizer's, while switched away */
-    const void *stack_low;  /* the same as low and size, */
-    size_t stack_size;      /* for a thread's own stack too */
+    void *fake_stack;      /* AddressSanitizer's, while switched away */
+    const void *stack_low; /* the same as low and size, */
+    size_t stack_size;     /* for a thread's own stack too */
 #endif
 };
 

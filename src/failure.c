@@ -136,13 +136,13 @@ compose(struct report *r, const weft_task *t)
     append(r, "Unhandled Task ERROR: ");
     if (f) append(r, "%s", f->text);
     else append(r, "%s: %s", weft_error_name(t->code), weft_error_text(t->code));
-    if (t->name) append(r, " (task %s)", t->name);
     append(r, "\nStacktrace:\n");
     if (f && f->frames > 0) {
         for (int i = 0; i < f->frames; i++) append_frame(r, i + 1, f->frame[i]);
     } else {
         append_frame(r, 1, address_of(t->fn));
     }
+    if (t->name) append(r, " in task %s\n", t->name);
 }
 
 void

@@ -44,9 +44,11 @@ call_in_place(struct context *c, weft_task *t)
 {
     t->run.place = c;
     t->outer = c->task;
+    store_relaxed(&t->outer->waiting, true); /* relaxed: weft_schedule refuses what it can see waiting */
     c->task = t;
     int code = weft__task_call(t);
     c->task = t->outer;
+    store_relaxed(&t->outer->waiting, false); /* as above */
     bump(&c->worker->inlined, 1);
     return code;
 }

@@ -11,11 +11,14 @@
  *
  *      plain thread                              worker
  *      M1  made += 1         (seq_cst)           E1  state = LEAVING     (seq_cst)
- *      M2  read state        (seq_cst)           E2  sum ended, then made, once more
- *      M3  LEAVING: ended += 1, ESHUTDOWN;       E3  not equal: state goes back, wait again
+ *      M2  read state        (seq_cst)           E2  sum ended, then made: leave if they are equal,
+ *      M3  LEAVING: ended += 1, ESHUTDOWN;           else look around again, without sleeping
  *          else submit
  *
- * Either M2 sees E1, or E2 sees M1.  Checked.  tests/test_runtime.c, tests/stress_spawn.c.
+ * If M2 does not see E1, then E2 of every worker sees M1, and none leaves before that task has ended; it is cancelled, so it
+ * does not even start.  If M2 sees E1, the sums differ only until M3.
+ *
+ * Checked.  tests/test_shutdown.c, tests/stress_spawn.c.
  */
 #include "clock.h"
 #include "fence.h"
@@ -76,25 +79,25 @@ step(enum sched_state from, enum sched_state to)
     return cas_seq_cst(&weft__sched.state, &expected, (int)to);
 }
 
-void
+bool
 weft__sched_progress(void)
 {
     int state = load_acquire(&weft__sched.state); /* acquire: pairs with the step that was taken */
     if (state == SCHED_CLOSING && all_ended(false) && step(SCHED_CLOSING, SCHED_CANCELLED)) {
         weft__sched_cancel_root();
-        state = SCHED_CANCELLED;
+        return true;
     }
     if (state == SCHED_CANCELLED && all_ended(true) && step(SCHED_CANCELLED, SCHED_LEAVING)) { /* E1 */
-        if (all_ended(true)) wake_everybody();
-        else step(SCHED_LEAVING, SCHED_CANCELLED); /* E3 */
+        wake_everybody();
+        return true;
     }
+    return false;
 }
 
 bool
-weft__sched_leaving(struct worker *w)
+weft__sched_leaving(void)
 {
-    /* acquire: pairs with the step.  A worker leaves only when the second sum agreed as well. */
-    return load_acquire(&weft__sched.state) == SCHED_LEAVING && all_ended(true) && weft__inject_empty(&w->inbox);
+    return weft__sched_stopping() && all_ended(true); /* E2 */
 }
 
 static void

@@ -375,7 +375,7 @@ weft_stop(void)
     if (rc == 0) {
         store_seq_cst(&weft__sched.state, SCHED_CANCELLED); /* pairs with M2 of lifecycle.c */
         weft__sched_cancel_root();
-        weft__sched_progress(); /* there may be nothing left, and every worker asleep */
+        while (weft__sched_progress()) continue; /* there may be nothing left, and every worker asleep */
         finish_locked(0);
     }
     pthread_mutex_unlock(&runtime.mutex);

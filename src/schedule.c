@@ -10,7 +10,8 @@
  *      flags     weft_park                       weft_schedule
  *      -         arms its parker, PARKED         PERMIT, with value and code
  *      PERMIT    takes it, returns               WEFT_EBUSY
- *      PARKED    (it is parked)                  claims the park; clears PARKED; wakes
+ *      PARKED    (it is parked)                  claims the park; RESUMED instead; wakes
+ *      RESUMED   clears it when it is back       WEFT_EBUSY
  *
  * While PARKED is set the generation of the parker is that of this very park, since whoever comes out of it clears the flag
  * before it parks again.  So the claim cannot hit a later park; it can lose only against a cancellation.
@@ -57,6 +58,7 @@ static int
 end_park(struct context *c, void **value)
 {
     weft_task *t = c->task;
+    set_flags(t, 0, TASK_RESUMED);
     if (load_acquire(&t->flags) & TASK_PARKED) { /* acquire: pairs with the clearing */
         weft__acquire(&t->lock);
         set_flags(t, 0, TASK_PARKED);
@@ -100,7 +102,6 @@ resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted w
     weft__task_set_phase(t, PHASE_QUEUED); /* takes it: nobody else may */
     weft__unlock(&t->lock);
     if (p->code < 0) {
-        or_acq_rel(&t->flags, TASK_STARTED); /* read by weft_task_isstarted */
         if (t->drop) t->drop(t->arg);
         weft__task_finish(t, PHASE_FAILED, p->code);
         return 0;
@@ -129,7 +130,7 @@ resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wante
         return WEFT_EBUSY;
     }
     bool won = weft__park_claim_any(&c->parker);
-    if (won) set_flags(t, 0, TASK_PARKED);
+    if (won) set_flags(t, TASK_RESUMED, TASK_PARKED);
     weft__unlock(&t->lock);
     if (!won) return WEFT_EBUSY; /* a cancellation is waking it */
     c->parker.value = p->value;
@@ -148,7 +149,7 @@ resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, stru
     if (phase == PHASE_NEW) return resume_new(w, t, &p, wanted, e);
     if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
     /* relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
-    bool running = phase == PHASE_RUNNING && !(flags & TASK_PERMIT) && !load_relaxed(&t->waiting);
+    bool running = phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) && !load_relaxed(&t->waiting);
     if (running) {
         t->permit = p.value;
         t->code = p.code;

@@ -71,8 +71,9 @@ void weft__sched_ended(struct worker *w, bool daemon);
 /* Keeps the counts of a worker that is about to be freed. */
 void weft__sched_retire(struct worker *w);
 
-/* CLOSING and later: goes on to the next state if nothing is left to wait for. */
-void weft__sched_progress(void);
+/* CLOSING and later: goes on to the next state if nothing is left to wait for.  Returns whether it did: there may be something
+ * to run then. */
+bool weft__sched_progress(void);
 
 /* Is everything over, or nearly: then nobody sleeps. */
 static inline bool
@@ -81,8 +82,8 @@ weft__sched_stopping(void)
     return load_acquire(&weft__sched.state) == SCHED_LEAVING; /* acquire: pairs with the step */
 }
 
-/* Must w leave its loop? */
-bool weft__sched_leaving(struct worker *w);
+/* May workers leave their loops? */
+bool weft__sched_leaving(void);
 
 /* Cancels the root scope: whoever is parked in a cancellable way is woken with WEFT_ECANCELED. */
 void weft__sched_cancel_root(void);

@@ -64,10 +64,11 @@ int
 weft__spawn_submit(struct worker *w, weft_task *t)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
     weft__sched_made(w, daemon); /* M1 of lifecycle.c */
     if (!w) {
         int state = load_seq_cst(&weft__sched.state); /* M2 */
-        if (state == SCHED_STOPPED || state == SCHED_LEAVING || load_relaxed(&weft__sched.root.cancelled)) {
+        if (state == SCHED_STOPPED || state == SCHED_LEAVING) {
             weft__sched_ended(NULL, daemon); /* M3 */
             return WEFT_ESHUTDOWN;
         }

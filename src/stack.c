@@ -58,8 +58,10 @@
 #define AT_MINSIGSTKSZ 51
 #endif
 
+/* GUARD: bytes of a guard.  Compilers that probe large frames (-fstack-clash-protection) count on 64 KiB on aarch64.
+ * SMALLEST: the smallest class is 2^SMALLEST bytes.  SIGNAL_FRAME: where the kernel does not say. */
 #if defined(__aarch64__)
-enum { GUARD = 64 * 1024, SMALLEST = 17, SIGNAL_FRAME = 5 * 1024 }; /* what compilers' stack probes on aarch64 count on */
+enum { GUARD = 64 * 1024, SMALLEST = 17, SIGNAL_FRAME = 5 * 1024 };
 #else
 enum { GUARD = 16 * 1024, SMALLEST = 16, SIGNAL_FRAME = 2 * 1024 };
 #endif
@@ -196,9 +198,10 @@ warn(const char *step)
     size_t count = 0;
     for (struct slab *slab = load_acquire(&pool.slabs); slab; slab = slab->older) /* acquire: pairs with publish */
         count += slab->count;
-    weft__warn("no further stack, with %zu reserved: %s: %s.  The limits are vm.max_map_count (the mappings of a process; "
-               "before Linux 6.13 a guarded stack takes two), vm.overcommit_memory and RLIMIT_AS",
-               count, step, strerror(error));
+    weft__warn(
+        "no further stack, with %zu reserved: %s: %s.  The limits are vm.max_map_count (the mappings of a process; "
+        "before Linux 6.13 a guarded stack takes two), vm.overcommit_memory and RLIMIT_AS",
+        count, step, strerror(error));
 }
 
 /* ---- Lists ---- */

@@ -12,11 +12,12 @@
 #include "atomic.h"
 
 struct stack {
-    struct stack *next;    /* in a cache or a list of the pool */
-    char *low;             /* lowest usable address; the guard ends here */
-    uint32_t size_class;   /* see weft__stack_size */
-    uint32_t colour;       /* bytes to leave unused at the top, so that stacks do not alias in the cache: a multiple of 64, below 2 KiB */
-    _Atomic(void *) owner; /* free for the user of the stack, for example who runs on it; read by the overflow handler */
+    struct stack *next;  /* in a cache or a list of the pool */
+    char *low;           /* lowest usable address; the guard ends here */
+    uint32_t size_class; /* see weft__stack_size */
+    uint32_t
+        colour; /* bytes to leave unused at the top, so that stacks do not alias in the cache: 64 * n, below 2 KiB */
+    _Atomic(void *) owner; /* free for the stack's user, for example who runs on it; read by the overflow handler */
 };
 
 /* A worker's own warm stacks of the default class, last in first out.  Zeroed: empty.  Used by one thread at a time. */

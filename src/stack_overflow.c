@@ -29,7 +29,7 @@ typedef void describer(void *owner, char *text, size_t size);
 
 static struct watched {
     int signal;
-    bool installed;           /* we are in the chain of handlers, perhaps below others */
+    bool installed;            /* we are in the chain of handlers, perhaps below others */
     struct sigaction previous; /* constant while installed */
 } watched[] = {{.signal = SIGSEGV}, {.signal = SIGBUS}};
 
@@ -216,7 +216,8 @@ weft__stack_signals_leave(void *memory)
     int saved = errno;
     stack_t current;
     /* Somebody may have put another in place meanwhile: then that stays. */
-    bool ours = sigaltstack(NULL, &current) == 0 && (char *)current.ss_sp > a->base && (char *)current.ss_sp < a->base + a->bytes;
+    bool ours = sigaltstack(NULL, &current) == 0 && (char *)current.ss_sp > a->base &&
+                (char *)current.ss_sp < a->base + a->bytes;
     if (ours) sigaltstack(&a->previous, NULL);
     munmap(a->base, a->bytes);
     errno = saved;

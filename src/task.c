@@ -160,6 +160,7 @@ void
 weft__task_end_unrun(weft_task *t, int code)
 {
     void (*drop)(void *arg) = t->drop;
+    or_acq_rel(&t->flags, TASK_UNRUN); /* published with the end of the task */
     if (drop) drop(t->arg);
     weft__task_end(t, code);
 }
@@ -211,8 +212,7 @@ weft_task_state(const weft_task *t)
 bool
 weft_task_isstarted(const weft_task *t)
 {
-    enum weft_state s = weft_task_state(t);
-    return s != WEFT_INITIALIZED && s != WEFT_CANCELLED ? true : (load_relaxed(&t->flags) & TASK_STARTED) != 0; /* a hint */
+    return weft_task_state(t) != WEFT_INITIALIZED && !(load_relaxed(&t->flags) & TASK_UNRUN); /* set before it ended */
 }
 
 bool

@@ -38,9 +38,10 @@ enum { /* flags, above those of weft_task_options */
     TASK_REPORTED = 1 << 10, /* and has printed */
     TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
     TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
-    TASK_STARTED = 1 << 13,  /* failed by weft_schedule_error counts as started */
+    TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
     TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
-    TASK_PARKED = 1 << 15    /* in weft_park, and not scheduled yet.  Under the lock */
+    TASK_PARKED = 1 << 15,   /* in weft_park, and not scheduled yet.  Under the lock */
+    TASK_RESUMED = 1 << 16   /* scheduled, and not back from weft_park yet.  Set under the lock */
 };
 
 enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };

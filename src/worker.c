@@ -7,6 +7,9 @@
  * finds something within about that time was worth it. */
 enum { SEARCH_NS = 50000, PAUSES_MOST = 64 };
 
+/* How much longer if there is a hand-off that its own worker may be leaving lying. */
+enum { WATCH_NS = 20000 };
+
 /* One round: own queues, others' queues, hand-offs that their workers leave lying. */
 static bool
 look(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out)
@@ -32,7 +35,7 @@ search(struct worker *w, struct entry *out)
             weft__idle_found(w);
             return true;
         }
-        if (now >= end || weft__sched_stopping()) return false;
+        if (now >= end + (watch.next ? WATCH_NS : 0) || weft__sched_stopping()) return false;
         for (int i = 0; i < pauses; i++) weft__pause();
         now = weft__clock_now();
         if (weft__timers_next() <= now) weft__timers_poll();
@@ -43,7 +46,7 @@ void
 weft__worker_loop(struct worker *w)
 {
     struct entry e;
-    while (!weft__sched_leaving(w)) {
+    while (!weft__sched_leaving()) {
         if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
         e = weft__sched_pick(w);
         if (e.item || search(w, &e)) {
@@ -51,7 +54,7 @@ weft__worker_loop(struct worker *w)
             weft__sched_run(w, e);
             continue;
         }
-        weft__sched_progress();
+        if (weft__sched_progress()) continue;
         while (weft__stack_trim() && !weft__work_visible(w)) continue;
         if (!weft__sched_stopping()) weft__idle_sleep(w);
     }

@@ -6,7 +6,8 @@
  *       -f TEXT  only tests whose "suite/id: sentence" contains TEXT
  *
  * WEFT_TEST_TIMEOUT=SECONDS says how long one test may take; then its name and all backtraces are printed, and the
- * process aborts.  Prints a line for each failed check, and at the end "N passed, N failed"; exits with 1 on failures. */
+ * process aborts.  Prints a line for each failed check, the first few of each test, and at the end "N passed, N failed";
+ * exits with 1 on failures. */
 #include "test.h"
 
 #include <pthread.h>
@@ -17,6 +18,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { MOST_SHOWN = 5 };
 
 static struct test_case *tests, **tests_end = &tests;
 
@@ -104,17 +107,22 @@ name_of(const struct test_case *test, char *name, size_t size)
     snprintf(name, size, "%s/%s: %s", test->suite, test->id, test->sentence);
 }
 
-/* One line per failed check: file:line, the test, the text; notes follow as they are. */
+/* One line per failed check: file:line, the test, the text; notes follow as they are.  A loop's failures are alike: the first
+ * few will do. */
 static void
 print_failures(const char *name, const struct test_record *record)
 {
+    int shown = 0;
     for (const char *line = record->text; *line != '\0';) {
         size_t length = strcspn(line, "\n");
         const char *text = strstr(line, ": ");
-        if (line[0] == ' ' || text == NULL || text > line + length) printf("%.*s\n", (int)length, line);
+        bool note = line[0] == ' ' || text == NULL || text > line + length;
+        if (!note && ++shown > MOST_SHOWN) break;
+        if (note) printf("%.*s\n", (int)length, line);
         else printf("%.*s: %s: %.*s\n", (int)(text - line), line, name, (int)(line + length - text - 2), text + 2);
         line += length + (line[length] == '\n');
     }
+    if (record->failed > MOST_SHOWN) printf("  and %d more failed checks of this test\n", record->failed - MOST_SHOWN);
     fflush(stdout);
 }
 

@@ -3,8 +3,9 @@
  *     stress_channel [-t SECONDS] [-s SEED]
  *
  * Round after round: a channel of a random capacity and element size; agents, each a task, a sticky task or a plain
- * thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or before:
- * a close, the end of a task that the channel is bound to, or the stop of the runtime, which cancels the agents.
+ * thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or
+ * before: by a close, by the end of a task that the channel is bound to, or by the stop of the runtime, which cancels
+ * the agents.
  *
  * In every round each value is taken exactly once, by an agent or from what the channel still holds at the end, if its
  * putter was told that it was put; and never, if not.  What is fetched was put.  Every agent sees the values of one
@@ -266,19 +267,25 @@ run_taker(struct agent *a)
     }
 }
 
-/* Fetchers and waiters leave everything as it is: they give way after each call, so that others change it. */
 static void
-give_way(struct agent *a)
+sleep_in_kernel(int64_t ns)
 {
-    if (a->place == THREAD) sched_yield();
-    else weft_yield();
+    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+}
+
+/* Fetchers and waiters leave everything as it is: they sleep after each call, so that others change it. */
+static void
+doze(struct agent *a)
+{
+    if (a->place == THREAD) sleep_in_kernel(20 * WEFT_US);
+    else if (weft_sleep(20 * WEFT_US)) count(&cancelled, 1); /* the next call says so too */
 }
 
 static void
 run_fetcher(struct agent *a)
 {
     unsigned char element[MAX_SIZE];
-    for (bool going = true; going; give_way(a)) {
+    for (bool going = true; going; doze(a)) {
         weft_time deadline = random_deadline(a);
         calls(a);
         int rc = weft_channel_fetch_until(current.c, element, deadline);
@@ -293,7 +300,7 @@ run_fetcher(struct agent *a)
 static void
 run_waiter(struct agent *a)
 {
-    for (bool going = true; going; give_way(a)) {
+    for (bool going = true; going; doze(a)) {
         weft_time deadline = random_deadline(a);
         calls(a);
         int rc = weft_channel_wait_until(current.c, deadline);
@@ -413,6 +420,7 @@ end_by_bound_task(uint64_t *random)
     int rc = weft_spawn(&t, sleep_and_end, random);
     if (rc == 0) rc = weft_channel_bind(current.c, t);
     if (rc) die("no bound task: %s", weft_error_name(rc));
+    while (weft_channel_isopen(current.c)) sleep_in_kernel(10 * WEFT_US);
     rc = weft_join(t);
     if (rc != (current.code == WEFT_ECLOSED ? 0 : current.code))
         die("the bound task ended with %s", weft_error_name(rc));
@@ -426,18 +434,27 @@ close_round(void)
 }
 
 static void
-sleep_in_kernel(int64_t ns)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-}
-
-static void
 restart(bool stop)
 {
     int rc = stop ? weft_stop() : 0;
     if (rc) die("the runtime does not stop: %s", weft_error_name(rc));
     rc = weft_start(NULL);
     if (rc) die("the runtime does not start: %s", weft_error_name(rc));
+}
+
+/* Takes what is left, as one more taker: fetchers and waiters do not end before. */
+static void
+drain_round(void)
+{
+    struct agent a = {.kind = TAKER, .number = current.counts[TAKER], .place = THREAD};
+    unsigned char element[MAX_SIZE];
+    int rc;
+    a.next = allocate((size_t)current.counts[PUTTER], sizeof *a.next);
+    while ((rc = weft_channel_take_until(current.c, element, WEFT_NOW)) == 0) took(&a, element, 1);
+    if (rc != (current.end == STOP ? WEFT_EAGAIN : current.code))
+        die("the drained channel returns %s", weft_error_name(rc));
+    if (weft_channel_len(current.c) != 0) die("the drained channel has a length");
+    free(a.next);
 }
 
 static void
@@ -461,22 +478,9 @@ end_round(uint64_t *random)
         stops++;
     }
     if (current.end != AFTER_PUTTERS) join_agents(true);
+    if (current.end != STOP) drain_round();
     join_agents(false);
-}
-
-/* Takes what is left, as one more taker who has seen nothing yet. */
-static void
-drain_round(void)
-{
-    struct agent a = {.kind = TAKER, .number = current.counts[TAKER], .place = THREAD};
-    unsigned char element[MAX_SIZE];
-    int rc;
-    a.next = allocate((size_t)current.counts[PUTTER], sizeof *a.next);
-    while ((rc = weft_channel_take_until(current.c, element, WEFT_NOW)) == 0) took(&a, element, 1);
-    if (rc != (current.end == STOP ? WEFT_EAGAIN : current.code))
-        die("the drained channel returns %s", weft_error_name(rc));
-    if (weft_channel_len(current.c) != 0) die("the drained channel has a length");
-    free(a.next);
+    if (current.end == STOP) drain_round();
 }
 
 static void
@@ -500,7 +504,6 @@ run_round(unsigned number)
     choose_round(number, &random);
     for (int i = 0; i < current.n_agents; i++) start_agent(&current.agents[i]);
     end_round(&random);
-    drain_round();
     check_round();
     for (int i = 0; i < current.n_agents; i++) free(current.agents[i].next);
     free(current.fates);

@@ -98,7 +98,7 @@ check_many_channels(size_t capacity)
     CHECK_INT(put(m.end.gate, 0), 0);
     joined(t, -42);
     for (int i = 0; i < CHANNELS; i++) {
-        CHECK(!weft_channel_isopen(m.c[i]));
+        AWAIT(!weft_channel_isopen(m.c[i]));
         if (m.takes) CHECK_INT(take(m.c[i]), 2);
         check_closed(m.c[i], -42);
         weft_channel_release(m.c[i]);
@@ -168,6 +168,7 @@ TASK_TEST(channel_bind, mesh_of_one, "two channels of one task are closed when i
         CHECK_INT(put(m.c1, 1), 0);
         CHECK_INT(take(m.c2), 2);
         joined(t, 0);
+        AWAIT(!weft_channel_isopen(m.c1) && !weft_channel_isopen(m.c2));
         check_closed(m.c1, WEFT_ECLOSED);
         check_closed(m.c2, WEFT_ECLOSED);
         weft_channel_release(m.c1);
@@ -404,5 +405,22 @@ TASK_TEST(channel_bind, races, "a bind that races with the end of the task close
         CHECK_INT(atomic_load_explicit(&r.closed, memory_order_relaxed), 1);
         CHECK(!weft_channel_isopen(r.c));
         weft_channel_release(r.c);
+    }
+}
+
+TASK_TEST(channel_bind, seen_ended, "who sees that a task has ended sees the channels closed that were bound to it")
+{
+    int code = 0;
+    for (int i = 0; i < 1000; i++) {
+        weft_channel *c = channel_of(0);
+        weft_task *t = NULL;
+        if (!CHECK_INT(weft_task_new(&t, end_at_once, &code, NULL), 0)) return;
+        CHECK_INT(weft_channel_bind(c, t), 0);
+        CHECK_INT(weft_schedule(t), 0);
+        if (i % 2) AWAIT(weft_task_isdone(t));
+        else CHECK_INT(weft_wait_until(t, weft_in(PATIENCE)), 0);
+        CHECK(!weft_channel_isopen(c));
+        joined(t, 0);
+        weft_channel_release(c);
     }
 }

@@ -77,7 +77,7 @@ TASK_TEST(channel_spawn, starts, "the task runs as far as its first put, is not 
     CHECK(!weft_task_isdone(t));
     CHECK_INT(take(c), 7);
     joined(t, 0);
-    CHECK(!weft_channel_isopen(c));
+    AWAIT(!weft_channel_isopen(c));
     weft_channel_release(c);
 }
 
@@ -110,6 +110,7 @@ TASK_TEST(channel_spawn, takes, "a task that takes what others put and fails clo
         CHECK_INT(put(c, 2), 0);
         CHECK_INT(weft_wait(t), WEFT_ECHILD);
         CHECK_INT(weft_task_error(t), -42);
+        AWAIT(!weft_channel_isopen(c));
         check_closed(c, -42);
         weft_task_release(t);
         weft_channel_release(c);
@@ -122,7 +123,7 @@ TASK_TEST(channel_spawn, ended, "after the task has ended its channel is not ope
     weft_task *t;
     weft_channel *c = spawned_with(1, put_one, NULL, &t);
     joined(t, 0);
-    CHECK(!weft_channel_isopen(c));
+    AWAIT(!weft_channel_isopen(c));
     CHECK(weft_channel_isready(c));
     CHECK_INT(take(c), 7);
     CHECK(!weft_channel_isready(c));

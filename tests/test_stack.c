@@ -259,7 +259,8 @@ is_resident(char *p)
     return page & 1;
 }
 
-TEST(stack, trim, "stacks that lie unused lose their memory and keep their guards; stacks in use and in caches keep both")
+TEST(stack, trim,
+     "stacks that lie unused lose their memory and keep their guards; stacks in use and in caches keep both")
 {
     enum { COUNT = 100, IN_USE = 10 };
     struct stack_cache cache = {NULL, 0};
@@ -367,7 +368,7 @@ get_and_put(void *arg)
         size_t count = 1 + (round * 37) % weft__countof(held);
         for (size_t i = 0; i < count; i++) {
             held[i] = weft__stack_get(i % 7 == 6 ? NULL : &cache, i % 10 == 9 ? DEFAULT : 0);
-            if (!held[i] || swap_acq_rel(&held[i]->owner, (void *)user)) user->mistakes++; /* acquire, release: exclusive */
+            if (!held[i] || swap_acq_rel(&held[i]->owner, (void *)user)) user->mistakes++; /* for both */
         }
         for (size_t i = 0; i < count; i++) {
             if (!held[i]) continue;
@@ -386,7 +387,8 @@ TEST(stack, threads, "no two threads are given the same stack")
     struct user users[THREADS] = {0};
     int started = 0;
     CHECK_INT(weft__stack_init(DEFAULT), 0);
-    while (started < THREADS && pthread_create(&users[started].thread, NULL, get_and_put, &users[started]) == 0) started++;
+    while (started < THREADS && pthread_create(&users[started].thread, NULL, get_and_put, &users[started]) == 0)
+        started++;
     CHECK_INT(started, THREADS);
     for (int i = 0; i < started; i++) {
         pthread_join(users[i].thread, NULL);
@@ -466,9 +468,10 @@ limits_are_kept(void)
     return p == MAP_FAILED;
 }
 
-TEST(stack, limit, "when memory cannot be mapped any more there is no stack, a message that names the limits, and it goes on later")
+TEST(stack, limit,
+     "when memory cannot be mapped any more there is no stack, a message that names the limits, and it goes on later")
 {
-    if (TEST_ASAN || TEST_TSAN || !limits_are_kept()) return; /* the sanitizers do not live with such a limit */
+    if (TEST_ASAN || TEST_TSAN || !limits_are_kept()) return; /* no sanitizer lives with such a limit */
     CHECK(test_dies(run_out, "vm.max_map_count"));
     CHECK(test_dies(run_out, "all is well"));
 }
@@ -506,8 +509,10 @@ TEST(stack, guard_hit, "who runs into the guard dies of it, with a message that 
     CHECK_INT(weft__stack_init(DEFAULT), 0);
     struct stack *s = weft__stack_get(NULL, 0);
     if (!CHECK(s != NULL)) return;
-    snprintf(text, sizeof text, "weft: stack overflow: task \"weaver\" has used up its stack of %zu KiB; set stack_size in its "
-             "options, or WEFT_STACK_SIZE for all, to more\n", weft__stack_size(s) / 1024);
+    snprintf(text, sizeof text,
+             "weft: stack overflow: task \"weaver\" has used up its stack of %zu KiB; set stack_size in its "
+             "options, or WEFT_STACK_SIZE for all, to more\n",
+             weft__stack_size(s) / 1024);
     weft__stack_put(NULL, s);
     weft__stack_fini();
     CHECK(test_dies(touch_guard, text));
@@ -742,7 +747,8 @@ change_alternate(void *arg)
     return NULL;
 }
 
-TEST(stack, alternate, "a thread gets an alternate stack if it has none, keeps one that is large enough, and has in the end what it had")
+TEST(stack, alternate,
+     "a thread gets an alternate stack if it has none, keeps one that is large enough, and has in the end what it had")
 {
     struct sigaction action = {.sa_sigaction = allow_page, .sa_flags = SA_SIGINFO}, before;
     pthread_t thread;
