@@ -262,6 +262,13 @@ take_from_putter(weft_channel *c, void *value, struct list *ready)
     return false;
 }
 
+/* The caller did not have to wait. */
+static inline void
+spend(struct context *c, weft_time deadline)
+{
+    if (deadline != WEFT_NOW) weft__sched_spend(c, COST_CHANNEL);
+}
+
 /* A blocking operation of the calling task or thread. */
 struct operation {
     struct wait wait;
@@ -331,7 +338,10 @@ put_locked(weft_channel *c, struct context *context, const void *values, size_t 
     }
     weft__unlock(&c->lock);
     weft__waiter_wake_all(&ready);
-    if (!park) return rc < 0 || *put == n ? rc : WEFT_EAGAIN;
+    if (!park) {
+        spend(context, deadline);
+        return rc < 0 || *put == n ? rc : WEFT_EAGAIN;
+    }
     rc = park_in(c, &op, &c->putters, deadline, 1);
     *put = n - op.registration.count;
     return rc;
@@ -366,6 +376,7 @@ weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
         put_one(c, value);
         avail_add(c, 1);
         weft__unlock(&c->lock);
+        spend(context, deadline);
         return 0;
     }
     size_t put = 0;
@@ -407,7 +418,10 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
     if (park) register_in(&op, &c->takers, "channel take", TAKE, values);
     weft__unlock(&c->lock);
     weft__waiter_wake_all(&ready);
-    if (!park) return rc < 0 || *taken ? rc : WEFT_EAGAIN;
+    if (!park) {
+        spend(context, deadline);
+        return rc < 0 || *taken ? rc : WEFT_EAGAIN;
+    }
     rc = park_in(c, &op, &c->takers, deadline, 0);
     if (rc < 0) return rc;
     *taken = 1;
@@ -449,6 +463,7 @@ weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
         take_one(c, value);
         avail_sub(c, 1);
         weft__unlock(&c->lock);
+        spend(context, deadline);
         return 0;
     }
     size_t taken = 0;
@@ -470,6 +485,7 @@ wait_unless(weft_channel *c, struct operation *op, bool there, struct list *list
     if (park) register_in(op, list, reason, FETCH, slot);
     weft__unlock(&c->lock);
     if (park) return park_in(c, op, list, deadline, 0);
+    spend(op->context, deadline);
     return there || rc < 0 ? rc : WEFT_EAGAIN;
 }
 

@@ -67,9 +67,9 @@ weft__context_adopt(struct machine_context *c)
 }
 
 #if defined(WEFT_TSAN) || defined(WEFT_ASAN)
-/* Nothing may be instrumented, and no function called, between telling a sanitizer and the switch itself.  TSan: fibres are
- * dear, so a context has one only from its first run on; what comes before a switch of fibres happens before what comes after
- * it, as on one thread.  ASan: a context that is dead has its fake stack destroyed. */
+/* Nothing may be instrumented, and no function called, between telling a sanitizer and the switch itself.  TSan: fibres
+ * are dear, so a context has one only from its first run on; what comes before a switch of fibres happens before what
+ * comes after it, as on one thread.  ASan: a context that is dead has its fake stack destroyed. */
 weft__noinline weft__uninstrumented void
 weft__context_switch_told(struct machine_context *from, struct machine_context *to, bool dead)
 {

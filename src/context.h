@@ -5,11 +5,12 @@
  *
  * Anything that names the running thread (TLS, errno, the worker) must be read again after it returns.
  *
- * Floating-point control words belong to the thread, except around weft__context_switch_fpenv: what a context changed in them
- * stays in force for whoever runs next on the thread.  Builds with WEFT_DEBUG stop at a switch that would let that happen.
+ * Floating-point control words belong to the thread, except around weft__context_switch_fpenv: what a context changed
+ * in them stays in force for whoever runs next on the thread.  Builds with WEFT_DEBUG stop at a switch that would let
+ * that happen.
  *
- * Exceptions.  Where the C++ runtime is linked (not: loaded later by dlopen), each context has its own caught and uncaught
- * exceptions. */
+ * Exceptions.  Where the C++ runtime is linked (not: loaded later by dlopen), each context has its own caught and
+ * uncaught exceptions. */
 #ifndef WEFT_SRC_CONTEXT_H
 #define WEFT_SRC_CONTEXT_H
 
@@ -38,24 +39,25 @@ struct machine_context {
 typedef void weft__context_entry(void *arg);
 
 /* Makes c a context on the size bytes of stack at low, which runs entry(arg) when it is first switched to.  entry calls
- * weft__context_entered first, and must not return: it leaves by weft__context_switch with dead true.  top_used bytes at the
- * top are left alone (a multiple of 16). */
+ * weft__context_entered first, and must not return: it leaves by weft__context_switch with dead true.  top_used bytes
+ * at the top are left alone (a multiple of 16). */
 void weft__context_make(struct machine_context *c, void *low, size_t size, size_t top_used, weft__context_entry *entry,
                         void *arg);
 
-/* Makes c stand for the calling thread's own stack, so that contexts can switch back to it.  The floating-point control words
- * that the thread has at this moment are those that contexts without words of their own find; every thread that adopts must
- * have the same, which threads inherit from their creator. */
+/* Makes c stand for the calling thread's own stack, so that contexts can switch back to it.  The floating-point control
+ * words that the thread has at this moment are those that contexts without words of their own find; every thread that
+ * adopts must have the same, which threads inherit from their creator. */
 void weft__context_adopt(struct machine_context *c);
 
 /* Saves the caller in from and goes on in to.  dead: from is never switched to again. */
 static inline void weft__context_switch(struct machine_context *from, struct machine_context *to, bool dead);
 
-/* The same, for a from that has floating-point control words of its own (MXCSR and x87, or FPCR): they are saved and come
- * back with it, and to finds those of weft__context_adopt, or its own if it left by this function too. */
+/* The same, for a from that has floating-point control words of its own (MXCSR and x87, or FPCR): they are saved and
+ * come back with it, and to finds those of weft__context_adopt, or its own if it left by this function too. */
 void weft__context_switch_fpenv(struct machine_context *from, struct machine_context *to, bool dead);
 
-/* The first thing that entry does: tells the sanitizers that the switch is over, and the C++ runtime that nothing is thrown. */
+/* The first thing that entry does: tells the sanitizers that the switch is over, and the C++ runtime that nothing is
+ * thrown. */
 void weft__context_entered(struct machine_context *c);
 
 /* Frees what the sanitizers keep for c, which does not run; its stack may then be reused or unmapped. */

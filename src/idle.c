@@ -188,9 +188,10 @@ starving(struct pool *p)
         struct worker *v = p->workers[k];
         const struct context *next = load_relaxed(&v->next); /* relaxed: compared, not read */
         uint32_t dispatches = load_relaxed(&v->dispatches);  /* relaxed: a hint */
-        if (next && next == v->seen_next && dispatches == v->seen_dispatches) found = true;
-        v->seen_next = next;
-        v->seen_dispatches = dispatches;
+        /* relaxed: the role may pass on meanwhile; then somebody looks once too often */
+        if (next && next == load_relaxed(&v->seen_next) && dispatches == load_relaxed(&v->seen_dispatches)) found = true;
+        store_relaxed(&v->seen_next, next);
+        store_relaxed(&v->seen_dispatches, dispatches);
     }
     return found;
 }

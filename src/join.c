@@ -99,6 +99,7 @@ await(weft_task *t, weft_time deadline, bool cancellable)
     if (cancellable && weft__cancelled(c)) return WEFT_ECANCELED;
     if (c && deadline == WEFT_FOREVER && claim_child(w, c, t)) {
         run_in_place(c, t);
+        weft__sched_spend(c, COST_JOIN);
         return 0;
     }
     return wait_for(c, t, deadline, cancellable);
@@ -167,7 +168,10 @@ join_in_place(weft_task *t, bool cancellable, int *code)
     if (weft__unlikely(!c || !t || (cancellable && weft__cancelled(c)) || weft__task_cancelled(t))) return false;
     if (weft__unlikely(!claim_child(w, c, t))) return false;
     *code = call_in_place(c, t);
-    if (weft__likely(weft__place_end_alone(c->worker, t, *code, 2))) return true;
+    if (weft__likely(weft__place_end_alone(c->worker, t, *code, 2))) {
+        weft__sched_spend(c, COST_JOIN);
+        return true;
+    }
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     weft__task_end(t, *code);
     weft__sched_ended(c->worker, daemon);

@@ -14,7 +14,7 @@
  *                 still be busy with, when the others have run out, to 1/PIECES of its share, and the cost of asking to
  *                 PIECES questions.  One worker is never hungry; PIECE_MOST only bounds how late it sees a cancellation.
  *
- * Either way the halves shrink by two at each fork: at most 64 forks are nested on one stack.
+ * Either way a span is half of its parent: at most 64 forks are nested on one stack.
  *
  * Failures.  The first failure raises a flag.  A task that sees it starts no more bodies.  The flag is relaxed: seen late it
  * costs some bodies that the contract allows.  The lowest index wins under a lock, which only bodies that fail ever take; the
@@ -85,7 +85,7 @@ weft__verdict_fail(struct verdict *v, size_t index, int code)
         v->why = why;
         why = last;
     }
-    store_relaxed(&v->failed, true); /* relaxed: the lock orders it here, and weft__verdict_reached takes it for a hint */
+    store_relaxed(&v->failed, true); /* relaxed: a hint for weft__verdict_reached; here the lock orders it */
     weft__unlock(&v->lock);
     free(why);
 }

@@ -5,7 +5,7 @@
  * length alone.  A node of n leaves combines its first n / 2 with the others.  So the tree, and every bit of a floating-point
  * result, depends on the range and the grain only.  How many workers there are decides who evaluates which node:
  *
- *   - a node of at least `share` leaves forks, which makes SHARES such parts for each worker: thieves find large ones;
+ *   - a node of at least `share` leaves forks, which makes about SHARES parts for each worker: thieves find large ones;
  *   - a smaller one forks where the worker is hungry, that is, if its deque holds nothing that a thief could take;
  *   - all others evaluate left, then right, then combine, as a plain recursion.
  *
@@ -87,7 +87,7 @@ static unsigned char *
 block_new(const struct reduction *r, size_t n)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(r->stride, n, &bytes) || bytes > SIZE_MAX - BLOCK_ALIGN || weft__hook_fail()) return NULL;
+    if (__builtin_mul_overflow(r->stride, n, &bytes) || bytes > PTRDIFF_MAX || weft__hook_fail()) return NULL;
     int saved = errno;
     unsigned char *block = aligned_alloc(BLOCK_ALIGN, weft__round_up(bytes, BLOCK_ALIGN));
     errno = saved;
@@ -202,6 +202,15 @@ copy_identity(void *arg)
     return 0;
 }
 
+/* The fewest leaves of a node that forks without being hungry; every node of two does if there are few in all. */
+static size_t
+choose_share(size_t leaves, size_t workers)
+{
+    if (workers == 1) return SIZE_MAX;
+    size_t share = leaves / (workers * SHARES);
+    return share < 2 ? 2 : share;
+}
+
 int
 weft_reduce(size_t begin, size_t end, size_t grain, const weft_reduction *how, void *ctx, void *result)
 {
@@ -213,12 +222,9 @@ weft_reduce(size_t begin, size_t end, size_t grain, const weft_reduction *how, v
     size_t length = end - begin;
     if (grain == 0) grain = length > LEAVES ? (length - 1) / LEAVES + 1 : 1;
     size_t leaves = length > 0 ? (length - 1) / grain + 1 : 0;
-    size_t share = leaves / ((size_t)workers * SHARES);
-    struct reduction r = {
-        .how = how, .ctx = ctx, .begin = begin, .end = end, .grain = grain, .result = result,
-        .stride = how->size > SMALL ? weft__round_up(how->size, PLACE_ALIGN) : 0,
-        .share = workers == 1 ? SIZE_MAX : share < 2 ? 2 : share,
-    };
+    struct reduction r = {.how = how, .ctx = ctx, .begin = begin, .end = end, .grain = grain, .result = result};
+    r.stride = how->size > SMALL ? weft__round_up(how->size, PLACE_ALIGN) : 0;
+    r.share = choose_share(leaves, (size_t)workers);
     struct node all = {&r, 0, leaves, NULL, NULL};
     return weft__parallel_call(&r.verdict, leaves > 0 ? evaluate_all : copy_identity, &all);
 }

@@ -105,7 +105,9 @@ weft__park_wake(struct parker *p)
     }
     uint64_t word = load_acquire(&p->word); /* acquire: pairs with K4, the context is saved */
     if ((word & STATE) == CLAIMED && cas_acq_rel(&p->word, &word, with_state(word, READY))) return; /* W3, with K4 */
+    word = load_acquire(&p->word); /* acquire: K4 may have come between the two */
     weft__assert((word & STATE) == CLAIMED_SAVED);
+    (void)word;
     weft__ready(p->context);
 }
 

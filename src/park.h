@@ -37,6 +37,7 @@ struct context {
     struct pool *pool;              /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
+    int budget;                     /* what it may still do before others get a turn: scheduler.h */
     bool fpenv;                     /* its floating-point control words are its own */
 };
 

@@ -13,7 +13,7 @@ static void body(void *arg);
 struct context *
 weft__place_new(struct stack_cache *cache, const weft_task *t)
 {
-    struct stack *s = weft__stack_get(cache, t->stack_need <= weft__sched.stack_need ? 0 : t->stack_need + sizeof(struct context));
+    struct stack *s = weft__stack_get(cache, t->stack_need <= load_relaxed(&weft__sched.stack_need) ? 0 : t->stack_need + sizeof(struct context));
     if (!s) return NULL;
     size_t size = weft__stack_size(s);
     size_t top_used = weft__round_up(s->colour + sizeof(struct context), WEFT_CACHE_LINE);
@@ -56,14 +56,14 @@ run_task(struct context *c)
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (cancelled) weft__task_end_unrun(t, code);
     else weft__task_end(t, code);
-    weft__sched_ended(w, daemon); /* last: the scheduler may stop when everything has ended */
+    weft__sched_ended(c->worker, daemon); /* last: the scheduler may stop when everything has ended */
 }
 
 /* Can the task go on where c's last one ended? */
 static bool
 fits(const struct context *c, const weft_task *t)
 {
-    return t->stack_need <= weft__sched.stack_need || t->stack_need + sizeof *c <= weft__stack_size(c->stack);
+    return t->stack_need <= load_relaxed(&weft__sched.stack_need) || t->stack_need + sizeof *c <= weft__stack_size(c->stack);
 }
 
 static void

@@ -317,7 +317,7 @@ start_locked(const weft_config *cfg, bool run)
     if (config.verbose) weft__config_print(&config, runtime.topology);
     weft__fence_init();
     weft__failure_handlers(config.on_unhandled, config.on_misuse);
-    weft__sched.stack_need = (uint32_t)(config.stack_size / 4);
+    store_relaxed(&weft__sched.stack_need, (uint32_t)(config.stack_size / 4)); /* relaxed: published by the state */
     runtime.bind = config.bind;
     runtime.run = run;
     rc = start_workers(&config, run);

@@ -85,13 +85,14 @@ weft_park(void **value)
     return end_park(c, value);
 }
 
-enum wanted { READY, DIRECT };
+/* What the caller is after: t ready; t running here next; the same, by way of the queues. */
+enum wanted { READY, DIRECT, QUEUED };
 
 /* A direct switch goes past the queues, as a hand-off does: only so often in a row. */
 static enum wanted
 direct(struct worker *w)
 {
-    return weft__sched_handoff(w) ? DIRECT : READY;
+    return weft__sched_handoff(w) ? DIRECT : QUEUED;
 }
 
 /* A new task: fails it with the parcel's code, or schedules it, or (DIRECT) claims it for the caller to run: *e.
@@ -125,7 +126,7 @@ static int
 resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
 {
     struct context *c = t->run.place;
-    if (wanted == DIRECT && c->home && c->home != w) {
+    if (wanted != READY && c->home && c->home != w) {
         weft__unlock(&t->lock);
         return WEFT_EBUSY;
     }

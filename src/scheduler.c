@@ -23,6 +23,7 @@
  */
 #include "scheduler.h"
 
+#include "clock.h"
 #include "fence.h"
 #include "hook.h"
 #include "panic.h"
@@ -254,6 +255,7 @@ enter(struct worker *w, struct context *to)
         return &w->base;
     }
     to->worker = w;
+    to->budget = BUDGET;
     w->context = to;
     return &to->machine;
 }
@@ -286,6 +288,18 @@ weft__sched_run(struct worker *w, struct entry e)
     if (!to) return;
     weft__context_switch(&w->base, enter(w, to), false);
     settle(w);
+}
+
+weft__noinline void
+weft__sched_exhausted(struct context *c)
+{
+    struct worker *w = c->worker;
+    struct entry e;
+    c->budget = BUDGET;
+    if (weft__unlikely(weft__timers_next() <= weft__clock_now())) weft__timers_poll();
+    uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own */
+    store_relaxed(&w->dispatches, n);
+    if (pick_turned(w, &e, n) || take_next(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);
 }
 
 void

@@ -16,7 +16,7 @@ struct sched {
     struct pool pools[POOLS]; /* the interactive one may be empty */
     struct worker **workers;  /* of all pools, by id */
     int count;
-    uint32_t stack_need;      /* what a task may count on by default */
+    _Atomic uint32_t stack_need; /* what a task may count on by default; set while stopped */
     bool oversubscribed;      /* more workers than usable cores */
     weft_scope root;
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
@@ -39,6 +39,21 @@ bool weft__sched_hungry(void);
 /* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  Its item is NULL if
  * there is nothing. */
 struct entry weft__sched_pick(struct worker *w);
+
+/*
+ * An operation that does not have to wait lets its caller go on; a task for which everything is always ready would keep its
+ * worker to itself.  So operations that may park cost something, also when they do not, and a task that has spent its
+ * budget since it was last dispatched lets others have a turn.  What is asked never to wait (WEFT_NOW) costs nothing.
+ */
+enum { BUDGET = 1024, COST_CHANNEL = 8, COST_JOIN = 1 };
+
+void weft__sched_exhausted(struct context *c);
+
+static inline void
+weft__sched_spend(struct context *c, int cost)
+{
+    if (c && weft__unlikely((c->budget -= cost) <= 0)) weft__sched_exhausted(c);
+}
 
 /* Runs e on w's own stack's behalf, until a context comes back with nothing left to do. */
 void weft__sched_run(struct worker *w, struct entry e);

@@ -52,7 +52,7 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     if (rc < 0) return rc;
     weft_task *t = weft__task_get(m->cache);
     if (!t) return WEFT_ENOMEM;
-    uint32_t need = o.stack_size ? (uint32_t)o.stack_size : weft__sched.stack_need;
+    uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
     weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, o.flags, 1, PHASE_NEW);
     t->name = o.name;
     t->drop = o.drop;
@@ -115,7 +115,7 @@ weft_spawn(weft_task **out, weft_fn *fn, void *arg)
     }
     weft_task *t = weft__task_get(&w->tasks);
     if (weft__unlikely(!t)) return WEFT_ENOMEM;
-    weft__task_init(t, fn, arg, c->task->scope, weft__sched.stack_need, 0, out ? 2 : 1, PHASE_QUEUED);
+    weft__task_init(t, fn, arg, c->task->scope, load_relaxed(&weft__sched.stack_need), 0, out ? 2 : 1, PHASE_QUEUED);
     store_relaxed(&t->home, (int16_t)w->id); /* relaxed: the deque publishes it, or the handle */
     bump(&w->made[0], 1);
     if (out) *out = t;

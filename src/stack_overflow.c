@@ -1,13 +1,14 @@
 /*
  * stack_overflow.c - what happens when a stack overflows: a message that says what to do, and the signal.  [layer 1]
  *
- * A handler of SIGSEGV and SIGBUS on an alternate stack, which every worker has.  It looks at the address of the fault only:
- * if it is in the guard of one of the pool's stacks, the stack's user overflowed it.  It prints a message, restores the default
- * action and returns, so that the instruction faults again and the process dies there, with the core dump that it would have
- * had.  Any other fault goes to whatever handled it before.  It allocates nothing, takes no lock and never switches.
+ * A handler of SIGSEGV and SIGBUS on an alternate stack, which every worker has.  It looks at the address of the fault
+ * only: if it is in the guard of one of the pool's stacks, the stack's user overflowed it.  It prints a message,
+ * restores the default action and returns, so that the instruction faults again and the process dies there, with the
+ * core dump that it would have had.  Any other fault goes to whatever handled it before.  It allocates nothing, takes
+ * no lock and never switches.
  *
- * A handler that was installed later and knows about ours may call it for as long as the process lives; so ours is only taken
- * away when it is the topmost, and what it hands on to is kept.
+ * A handler that was installed later and knows about ours may call it for as long as the process lives; so ours is only
+ * taken away when it is the topmost, and what it hands on to is kept.
  */
 #include "stack.h"
 

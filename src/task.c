@@ -141,12 +141,12 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
     weft__unlock(&t->lock);
 
     if (monitored && phase == PHASE_FAILED) weft__failure_print(t); /* attached between the first look and the lock */
-    weft__waiter_wake_all(&ready);
-    while ((n = weft__list_pop(&callbacks))) {
+    while ((n = weft__list_pop(&callbacks))) { /* before the wakes: who waits for t finds them done */
         struct callback *c = weft__container(n, struct callback, waiter.node);
         c->call(t, c->arg);
         free(c);
     }
+    weft__waiter_wake_all(&ready);
 }
 
 void

@@ -52,8 +52,8 @@ struct worker {
     weft__aligned(WEFT_CACHE_LINE) struct list_node sleeper;
     _Atomic uint32_t futex;
     _Atomic bool asleep;
-    const struct context *seen_next; /* the sentinel's: what it saw in `next`, */
-    uint32_t seen_dispatches;     /* and when */
+    _Atomic(const struct context *) seen_next; /* what the sentinel saw in `next`, */
+    _Atomic uint32_t seen_dispatches;          /* and when */
 };
 
 /* How workers go to sleep, and how new work wakes one: idle.c. */

@@ -328,7 +328,8 @@ reap(weft_task *t, uint64_t expected, uint64_t *r)
         rc = weft_wait(t);
     }
     if (rc == 0 && weft_task_error(t) != code) die("a task gave %d instead of %d", weft_task_error(t), code);
-    if (rc < 0) rc = interrupted(rc == WEFT_ECHILD ? weft_task_error(t) : rc, "waiting");
+    if (rc == WEFT_ECHILD && (rc = weft_task_error(t)) >= 0) die("a task in state %d has %d", weft_task_state(t), rc);
+    if (rc < 0) rc = interrupted(rc, "waiting");
     weft_task_release(t);
     return rc;
 }

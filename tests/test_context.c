@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <execinfo.h>
-#include <fenv.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ TEST(context, alignment, "the stack pointer is aligned at the entry, whatever pa
     }
 }
 
-/* Calls fn(f) with a sentinel of its own in every register that a function keeps; returns a bit for each that has changed. */
+/* Calls fn(f) with a sentinel in every register that a function keeps; returns a bit for each that was lost. */
 static uint64_t
 sentinels_lost(void (*fn)(struct fixture *f), struct fixture *f)
 {
@@ -366,49 +366,106 @@ TEST(context, backtrace_later, "also when it has been switched away from and bac
     close_fixture(&f);
 }
 
+/* How results are rounded, as the processor has it in its control words. */
+#if defined(__x86_64__)
+enum rounding { NEAREST, DOWN, UP, TO_ZERO };
+#else
+enum rounding { NEAREST, UP, DOWN, TO_ZERO };
+#endif
+
+static void
+set_rounding(enum rounding rounding)
+{
+    uint64_t words = weft__fpenv_read(), bits = rounding;
+#if defined(__x86_64__)
+    words = (words & ~(UINT64_C(3) << 13 | UINT64_C(3) << 42)) | bits << 13 | bits << 42;
+#else
+    words = (words & ~(UINT64_C(3) << 22)) | bits << 22;
+#endif
+    weft__fpenv_write(words);
+}
+
+/* What rounding makes of sums that lie next to 1 and -1.  All are volatile, so that they are summed up at run time. */
+static volatile double one = 1, minus_one = -1, tiny = 1e-30, sums[3];
+
+static weft__noinline enum rounding
+get_rounding(void)
+{
+    sums[0] = one + tiny;
+    sums[1] = minus_one - tiny;
+    sums[2] = one - tiny;
+    return sums[0] > 1 ? UP : sums[1] < -1 ? DOWN : sums[2] < 1 ? TO_ZERO : NEAREST;
+}
+
+#if defined(__x86_64__)
+static volatile long double long_one = 1, long_minus_one = -1, long_tiny = 1e-30L, long_sums[3];
+#endif
+
+/* On x86-64 this has a control word of its own. */
+static weft__noinline enum rounding
+get_long_rounding(void)
+{
+#if defined(__x86_64__)
+    long_sums[0] = long_one + long_tiny;
+    long_sums[1] = long_minus_one - long_tiny;
+    long_sums[2] = long_one - long_tiny;
+    return long_sums[0] > 1 ? UP : long_sums[1] < -1 ? DOWN : long_sums[2] < 1 ? TO_ZERO : NEAREST;
+#else
+    return get_rounding();
+#endif
+}
+
+static void
+check_rounding(enum rounding expected)
+{
+    CHECK_INT(get_rounding(), expected);
+    CHECK_INT(get_long_rounding(), expected);
+}
+
 static void
 round_up_and_switch(struct fixture *f)
 {
-    f->seen = (uint64_t)fegetround();
-    fesetround(FE_UPWARD);
+    check_rounding(NEAREST);
+    set_rounding(UP);
     weft__context_switch_fpenv(&f->context, &f->thread, false);
-    f->seen = (uint64_t)fegetround();
-    fesetround(FE_TOWARDZERO);
+    check_rounding(UP);
+    f->seen = 1;
+    set_rounding(TO_ZERO);
     weft__context_switch_fpenv(&f->context, &f->thread, true);
 }
 
 TEST(context, fpenv, "floating-point control words belong to a context that asks for it")
 {
     struct fixture f;
-    fesetround(FE_TONEAREST);
+    set_rounding(NEAREST);
     if (!open_fixture(&f, round_up_and_switch)) return;
     go(&f);
-    CHECK_INT(f.seen, FE_TONEAREST);
-    CHECK_INT(fegetround(), FE_TONEAREST);
-    fesetround(FE_DOWNWARD);
+    check_rounding(NEAREST);
+    set_rounding(DOWN);
     weft__context_switch_fpenv(&f.thread, &f.context, false);
-    CHECK_INT(f.seen, FE_UPWARD);
-    CHECK_INT(fegetround(), FE_DOWNWARD);
-    fesetround(FE_TONEAREST);
+    check_rounding(DOWN);
+    CHECK_INT(f.seen, 1);
+    set_rounding(NEAREST);
     close_fixture(&f);
 }
 
 static void
-note_round(struct fixture *f)
+expect_up(struct fixture *f)
 {
-    f->seen = (uint64_t)fegetround();
+    check_rounding(UP);
+    f->seen = 1;
 }
 
 TEST(context, fpenv_common, "other contexts find the control words of the thread that was adopted")
 {
     struct fixture f;
-    fesetround(FE_UPWARD);
-    if (!open_fixture(&f, note_round)) return;
-    fesetround(FE_DOWNWARD);
+    set_rounding(UP);
+    if (!open_fixture(&f, expect_up)) return;
+    set_rounding(DOWN);
     weft__context_switch_fpenv(&f.thread, &f.context, false);
-    CHECK_INT(f.seen, FE_UPWARD);
-    CHECK_INT(fegetround(), FE_DOWNWARD);
-    fesetround(FE_TONEAREST);
+    check_rounding(DOWN);
+    CHECK_INT(f.seen, 1);
+    set_rounding(NEAREST);
     weft__context_adopt(&f.thread);
     close_fixture(&f);
 }
@@ -417,7 +474,7 @@ TEST(context, fpenv_common, "other contexts find the control words of the thread
 static void
 leave_with_changed_words(struct fixture *f)
 {
-    fesetround(FE_UPWARD);
+    set_rounding(UP);
     come_back(f);
 }
 
@@ -472,6 +529,34 @@ TEST(context, signals, "a signal is handled on the context's stack, and the cont
     go(&f);
     CHECK_INT(f.seen, 99 * 100 / 2);
     sigaction(SIGUSR1, &before, NULL);
+    close_fixture(&f);
+}
+
+static void *
+go_elsewhere(void *arg)
+{
+    struct fixture *f = arg;
+    weft__context_adopt(&f->thread);
+    go(f);
+    weft__context_forget(&f->thread);
+    return NULL;
+}
+
+TEST(context, migration, "a context goes on on other threads than the one that it began on")
+{
+    enum { THREADS = 8 };
+    struct fixture f;
+    if (!open_fixture(&f, count_up)) return;
+    go(&f);
+    for (uint64_t i = 2; i <= THREADS; i++) {
+        pthread_t thread;
+        if (!CHECK(pthread_create(&thread, NULL, go_elsewhere, &f) == 0)) break;
+        pthread_join(thread, NULL);
+        CHECK_INT(f.seen, i);
+    }
+    weft__context_adopt(&f.thread);
+    go(&f);
+    CHECK_INT(f.seen, THREADS + 1);
     close_fixture(&f);
 }
 

@@ -63,7 +63,8 @@ pass_gate(void *arg)
     return weft_channel_take(s->gate, &x);
 }
 
-/* Opens the gate, and ends only after the waiter has gone on: on the waiter's stack it never could. */
+/* Opens the gate, and ends only after the waiter has gone on: on the waiter's stack it never could.  What starts after
+ * that may be run in place when it is joined. */
 static int
 stranger(void *arg)
 {

@@ -302,7 +302,8 @@ loop_endlessly(void *arg)
     struct endless *e = arg;
     const weft_reduction r = {sizeof(double), &zero, touch_map, combine_nothing};
     double result;
-    e->code = e->reduce ? weft_reduce(0, SIZE_MAX, e->grain, &r, e, &result) : weft_for(0, SIZE_MAX, e->grain, touch, e);
+    if (e->reduce) e->code = weft_reduce(0, SIZE_MAX, e->grain, &r, e, &result);
+    else e->code = weft_for(0, SIZE_MAX, e->grain, touch, e);
     return e->code;
 }
 

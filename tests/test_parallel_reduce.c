@@ -195,14 +195,16 @@ check_bytes(size_t size, size_t length, size_t grain)
         memset(bytes, 0xee, size + 1);
         CHECK_INT(weft_reduce(0, length, grain, &r, &size, bytes), 0);
         bool right = bytes[size] == 0xee;
-        for (size_t k = 0; k < size; k++) right = right && bytes[k] == (unsigned char)(length * (length - 1) / 2 * (k + 1));
+        for (size_t k = 0; k < size; k++)
+            right = right && bytes[k] == (unsigned char)(length * (length - 1) / 2 * (k + 1));
         if (!CHECK(right)) test__note("size %zu, length %zu, grain %zu", size, length, grain);
     }
     free(bytes);
     free(none);
 }
 
-TASK_TEST(parallel_reduce, sizes, "reduce: an accumulator may be a byte, or a hundred thousand, and is aligned by its size")
+TASK_TEST(parallel_reduce, sizes,
+          "reduce: an accumulator may be a byte, or a hundred thousand, and is aligned by its size")
 {
     static const size_t sizes[] = {1, 2, 3, 7, 8, 24, 32, 64, 100, 127, 128, 129, 130, 192, 1000, 1024, 4096, 10001};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -275,7 +277,8 @@ reduce_failing(void *arg)
     return 0;
 }
 
-TEST(parallel_reduce, fails, "reduce: a failure is returned, what has not started is skipped, and the result is untouched")
+TEST(parallel_reduce, fails,
+     "reduce: a failure is returned, what has not started is skipped, and the result is untouched")
 {
     for (int workers = 1; workers <= 4; workers++) CHECK_INT(run_on(workers, reduce_failing, &workers), 0);
 }
@@ -303,4 +306,3 @@ TEST(parallel_reduce, all_workers, "reduce: every worker gets a part")
 {
     for (int workers = 1; workers <= 4; workers++) CHECK_INT(run_on(workers, gather_reduce, NULL), 0);
 }
-

@@ -3,8 +3,8 @@
  *
  *      void weft__context_leap(void **save, void *load, void *resume);
  *
- * is what weft__context_swap (context_aarch64.h) jumps to.  It saves the caller on its own stack, stores the stack pointer in
- * *save, takes the stack pointer load, and goes on at the address that is saved there.
+ * is what weft__context_swap (context_aarch64.h) jumps to.  It saves the caller on its own stack, stores the stack
+ * pointer in *save, takes the stack pointer load, and goes on at the address that is saved there.
  *
  *      in      x0 = save, x1 = load, x2 = resume: where the caller goes on when it is switched to again
  *      out     nothing; what was saved at load
@@ -22,13 +22,14 @@
  *      +0      |  x19    (new context: arg)    |
  *              +-------------------------------+  <- *save, load
  *
- * The ABI keeps the lower halves of v8-v15 only.  They are saved whole, which takes no more instructions: the compiler cannot
- * be told that half of a register is lost, and if it took all of it for lost, every function that contains a switch would
- * save d8-d15 once more, on its fast path too.
+ * The ABI keeps the lower halves of v8-v15 only.  They are saved whole, which takes no more instructions: the compiler
+ * cannot be told that half of a register is lost, and if it took all of it for lost, every function that contains a
+ * switch would save d8-d15 once more, on its fast path too.
  *
- * Jumps, not a call and a return, for what context_x86_64.S says about predicted returns.  The jump goes through x16 to a
- * `bti j` (weft__context_swap) or a `bti jc` (weft__context_start), so it passes branch target identification; this file is
- * marked for that, and not for guarded control stacks (GCS), which a program that switches stacks by hand cannot have.
+ * Jumps, not a call and a return, for what context_x86_64.S says about predicted returns.  The jump goes through x16 to
+ * a `bti j` (weft__context_swap) or a `bti jc` (weft__context_start), so it passes branch target identification; this
+ * file is marked for that, and not for guarded control stacks (GCS), which a program that switches stacks by hand
+ * cannot have.
  */
 #include "context_aarch64.h"
 
