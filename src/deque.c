@@ -47,17 +47,6 @@
 
 #include <stdlib.h>
 
-struct slot {
-    _Atomic(struct runnable *) item;
-    _Atomic uint64_t tag;
-};
-
-struct deque_array {
-    int64_t mask;
-    struct deque_array *older; /* retired, freed with the deque */
-    struct slot slots[];
-};
-
 #if defined(WEFT_HARD)
 enum { FIRST_CAPACITY = 2 };
 #else
@@ -100,25 +89,9 @@ weft__deque_fini(struct deque *d)
     }
 }
 
-static inline struct entry
-read_slot(const struct deque_array *a, int64_t i)
-{
-    const struct slot *s = &a->slots[i & a->mask];
-    /* relaxed: ordered by bottom (push) and validated by top (T5) */
-    return (struct entry){load_relaxed(&s->item), load_relaxed(&s->tag)};
-}
-
-static inline void
-write_slot(struct deque_array *a, int64_t i, struct entry e)
-{
-    struct slot *s = &a->slots[i & a->mask];
-    store_relaxed(&s->item, e.item); /* relaxed: published by the release of bottom or of array */
-    store_relaxed(&s->tag, e.tag);   /* as above */
-}
-
 /* Makes room for an entry at index b; false: full, and no memory. */
-static weft__cold bool
-make_room(struct deque *d, int64_t b)
+weft__cold bool
+weft__deque_make_room(struct deque *d, int64_t b)
 {
     struct deque_array *a = load_relaxed(&d->array); /* relaxed: only the owner stores it */
     int64_t t = load_acquire(&d->top);               /* acquire: pairs with T5; the slots below t may be overwritten */
@@ -126,7 +99,7 @@ make_room(struct deque *d, int64_t b)
     if (b - t >= capacity) {
         struct deque_array *grown = new_array(2 * capacity, a);
         if (!grown) return false;
-        for (int64_t i = t; i < b; i++) write_slot(grown, i, read_slot(a, i));
+        for (int64_t i = t; i < b; i++) weft__deque_write(grown, i, weft__deque_read(a, i));
         capacity *= 2;
         store_release(&d->array, grown); /* release: pairs with the acquire of T4 */
     }
@@ -134,34 +107,9 @@ make_room(struct deque *d, int64_t b)
     return true;
 }
 
-bool
-weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag)
-{
-    int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
-    if (weft__unlikely(b >= d->room) && !make_room(d, b)) return false;
-    write_slot(load_relaxed(&d->array), b, (struct entry){item, tag}); /* relaxed: the owner's own store */
-    store_release(&d->bottom, b + 1);                                  /* release: pairs with T3 */
-    return true;
-}
-
-bool
-weft__deque_at_bottom(const struct deque *d, const struct runnable *r, uint64_t tag)
-{
-    int64_t b = load_relaxed(&d->bottom); /* relaxed: the owner's own stores */
-    struct entry e = read_slot(load_relaxed(&d->array), b - 1); /* as above; slot -1 exists, and is empty */
-    return e.item == r && e.tag == tag;
-}
-
-static inline bool
-stale(struct entry e)
-{
-    /* relaxed: only the owner makes entries stale that it has not popped yet; for thieves' claims the CAS decides */
-    return load_relaxed(&e.item->ticket) != e.tag;
-}
-
 /* O3 to O6, where t is not below `lowest`: takes top past t, and leaves the deque empty.  True if index `wanted` is ours. */
-static weft__noinline bool
-pop_last(struct deque *d, int64_t t, int64_t end, int64_t wanted)
+weft__noinline bool
+weft__deque_pop_last(struct deque *d, int64_t t, int64_t end, int64_t wanted)
 {
     bool mine = wanted >= t;
     if (t < end) {
@@ -183,10 +131,10 @@ weft__deque_pop(struct deque *d, struct entry *out)
     int64_t wanted = end - 1;
     if (wanted < floor) return false;
 
-    while (wanted >= floor && stale(read_slot(a, wanted))) wanted--;
+    while (wanted >= floor && weft__deque_stale(weft__deque_read(a, wanted))) wanted--;
     int64_t lowest = wanted >= floor ? wanted : floor;
-    while (lowest > floor && stale(read_slot(a, lowest - 1))) lowest--;
-    if (wanted >= floor) *out = read_slot(a, wanted);
+    while (lowest > floor && weft__deque_stale(weft__deque_read(a, lowest - 1))) lowest--;
+    if (wanted >= floor) *out = weft__deque_read(a, wanted);
 
     store_release(&d->bottom, lowest); /* O1: release, see "Slots" */
     if (d->alone) return wanted >= floor;
@@ -194,7 +142,7 @@ weft__deque_pop(struct deque *d, struct entry *out)
     weft__hook();
     int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
     if (weft__likely(t < lowest)) return wanted >= floor; /* O4 */
-    return pop_last(d, t, end, wanted);
+    return weft__deque_pop_last(d, t, end, wanted);
 }
 
 bool
@@ -203,7 +151,7 @@ weft__deque_take(struct deque *d, struct entry *out)
     int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
     int64_t t = load_acquire(&d->top);    /* acquire: T1; no T2, since bottom is the caller's own */
     while (t < b) {
-        *out = read_slot(load_relaxed(&d->array), t); /* relaxed: the owner's own store */
+        *out = weft__deque_read(load_relaxed(&d->array), t); /* relaxed: the owner's own store */
         if (d->alone) {
             store_relaxed(&d->top, t + 1); /* relaxed: one thread */
             return true;
@@ -221,7 +169,7 @@ weft__deque_steal(struct deque *d, struct entry *out)
     int64_t b = load_acquire(&d->bottom); /* T3: acquire, pairs with the push */
     if (t >= b) return DEQUE_EMPTY;
     weft__hook();
-    *out = read_slot(load_acquire(&d->array), t); /* T4: acquire, pairs with the growth */
+    *out = weft__deque_read(load_acquire(&d->array), t); /* T4: acquire, pairs with the growth */
     if (!cas_seq_cst(&d->top, &t, t + 1)) return DEQUE_LOST; /* T5 */
     return DEQUE_ITEM;
 }

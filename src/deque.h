@@ -6,7 +6,17 @@
 
 #include "runnable.h"
 
-struct deque_array;
+/* Two words, read torn at worst by a thief that then fails (deque.c, "Slots"). */
+struct deque_slot {
+    _Atomic(struct runnable *) item;
+    _Atomic uint64_t tag;
+};
+
+struct deque_array {
+    int64_t mask;
+    struct deque_array *older; /* retired, freed with the deque */
+    struct deque_slot slots[];
+};
 
 struct deque {
     weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t top; /* next to steal; only grows */
@@ -22,20 +32,79 @@ enum deque_result { DEQUE_EMPTY, DEQUE_LOST, DEQUE_ITEM };
 bool weft__deque_init(struct deque *d, bool alone);
 void weft__deque_fini(struct deque *d);
 
-/* Owner: appends below.  false: the deque is full and cannot grow; nothing was pushed. */
-bool weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag);
-
 /* Owner: removes the lowest entry that is not stale, and drops stale ones on the way and right above it.  false: none. */
 bool weft__deque_pop(struct deque *d, struct entry *out);
-
-/* Owner: is r, with this tag, the lowest entry? */
-bool weft__deque_at_bottom(const struct deque *d, const struct runnable *r, uint64_t tag);
 
 /* Owner of a deque from which nobody pops below: removes the oldest entry (stale or not).  false: none. */
 bool weft__deque_take(struct deque *d, struct entry *out);
 
 /* Anybody: removes the oldest entry (stale or not).  LOST: somebody else was faster, there may be more. */
 enum deque_result weft__deque_steal(struct deque *d, struct entry *out);
+
+/* The slow parts of what follows: makes room for an entry at index b; O3 to O6 where t is not below what is wanted. */
+bool weft__deque_make_room(struct deque *d, int64_t b);
+bool weft__deque_pop_last(struct deque *d, int64_t t, int64_t end, int64_t wanted);
+
+static inline struct entry
+weft__deque_read(const struct deque_array *a, int64_t i)
+{
+    const struct deque_slot *s = &a->slots[i & a->mask];
+    /* relaxed: ordered by bottom (push) and validated by top (T5) */
+    return (struct entry){load_relaxed(&s->item), load_relaxed(&s->tag)};
+}
+
+static inline void
+weft__deque_write(struct deque_array *a, int64_t i, struct entry e)
+{
+    struct deque_slot *s = &a->slots[i & a->mask];
+    store_relaxed(&s->item, e.item); /* relaxed: published by the release of bottom or of array */
+    store_relaxed(&s->tag, e.tag);   /* as above */
+}
+
+static inline bool
+weft__deque_stale(struct entry e)
+{
+    /* relaxed: only the owner makes entries stale that it has not popped yet; for thieves' claims the CAS decides */
+    return load_relaxed(&e.item->ticket) != e.tag;
+}
+
+/* Owner: appends below.  false: the deque is full and cannot grow; nothing was pushed. */
+static inline bool
+weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag)
+{
+    int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
+    if (weft__unlikely(b >= d->room) && !weft__deque_make_room(d, b)) return false;
+    weft__deque_write(load_relaxed(&d->array), b, (struct entry){item, tag}); /* relaxed: the owner's own store */
+    store_release(&d->bottom, b + 1);                                         /* release: pairs with T3 */
+    return true;
+}
+
+/* Owner: removes the live entry (r, tag) if it is the lowest, and the one above it is not stale.  false: use the others. */
+static inline bool
+weft__deque_pop_this(struct deque *d, const struct runnable *r, uint64_t tag)
+{
+    int64_t end = load_relaxed(&d->bottom);                /* relaxed: only the owner stores it */
+    int64_t floor = load_relaxed(&d->top);                 /* relaxed: a lower bound will do */
+    const struct deque_array *a = load_relaxed(&d->array); /* relaxed: the owner's own store */
+    int64_t i = end - 1;
+    struct entry e = weft__deque_read(a, i);
+    if (e.item != r || e.tag != tag || i < floor) return false;
+    if (i > floor && weft__unlikely(weft__deque_stale(weft__deque_read(a, i - 1)))) return false;
+    store_release(&d->bottom, i); /* O1: release, see "Slots" */
+    if (d->alone) return true;
+    weft__fence();                     /* O2: pairs with T2 [deque] */
+    int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
+    return weft__likely(t < i) || weft__deque_pop_last(d, t, end, i);
+}
+
+/* Owner: may (r, tag) be the lowest entry? */
+static inline bool
+weft__deque_at_bottom(const struct deque *d, const struct runnable *r, uint64_t tag)
+{
+    int64_t b = load_relaxed(&d->bottom); /* relaxed: the owner's own stores */
+    struct entry e = weft__deque_read(load_relaxed(&d->array), b - 1); /* as above; slot -1 exists, and is empty */
+    return e.item == r && e.tag == tag;
+}
 
 /* Anybody: a guess at the number of entries. */
 static inline int64_t

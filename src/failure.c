@@ -78,6 +78,7 @@ weft_fail(int code, const char *fmt, ...)
     va_end(args);
     free(t->failure);
     t->failure = f;
+    or_acq_rel(&t->flags, TASK_LADEN); /* other bits may be set at the same time */
     errno = saved;
     return code;
 }

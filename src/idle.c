@@ -82,8 +82,8 @@ choose(struct idle *i)
     return n ? weft__container(n, struct worker, sleeper) : NULL;
 }
 
-static weft__noinline void
-wake_slow(struct pool *p)
+weft__noinline void
+weft__idle_wake_slow(struct pool *p)
 {
     struct idle *i = &p->idle;
     weft__hook();
@@ -92,15 +92,6 @@ wake_slow(struct pool *p)
     if (w) rouse(i, w);
     weft__unlock(&i->lock);
     if (w) wake(w);
-}
-
-void
-weft__idle_wake_one(struct pool *p)
-{
-    weft__fence_light(); /* P2: pairs with S2 [idle] */
-    /* P3: relaxed, the fence orders them */
-    if (weft__likely(load_relaxed(&p->idle.sleeping) == 0 || load_relaxed(&p->idle.searching) != 0)) return;
-    wake_slow(p);
 }
 
 void
@@ -175,7 +166,7 @@ weft__idle_found(struct worker *w)
     bool last = sub_acq_rel(&i->searching, 1) == 1;
     weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
     if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
-    if (last && weft__work_visible(w)) wake_slow(w->pool);
+    if (last && weft__work_visible(w)) weft__idle_wake_slow(w->pool);
     if (weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) kick(i); /* somebody must watch them */
 }
 

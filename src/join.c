@@ -20,18 +20,25 @@
 #include "place.h"
 #include "waiter.h"
 
+/* Can the claimed child run on top of c?  Nothing here depends on whether it is still unclaimed. */
+static inline bool
+may_run_in_place(const struct context *c, const weft_task *t)
+{
+    char *here = __builtin_frame_address(0);
+    return weft__likely((size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope &&
+                        !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL))); /* relaxed: constant, or as good as later */
+}
+
 /* Pops or claims t, an unstarted child that this worker queued; false: it is somebody else's, or has started. */
 static inline bool
 claim_child(struct worker *w, const struct context *c, weft_task *t)
 {
     uint64_t tag = weft__task_ticket(t);
     /* relaxed: written before the task was queued, by this thread or before the handle came here */
-    if (weft__task_phase(tag) != PHASE_QUEUED || load_relaxed(&t->home) != w->id) return false;
-    char *here = __builtin_frame_address(0);
-    if (weft__unlikely((size_t)(here - (char *)c->machine.low) < t->stack_need)) return false;
-    if (weft__unlikely((load_relaxed(&t->flags) & WEFT_FPENV) || t->scope != c->task->scope)) return false; /* constant */
+    if (weft__task_phase(tag) != PHASE_QUEUED || load_relaxed(&t->home) != w->id || !may_run_in_place(c, t)) return false;
     struct entry e;
-    if (weft__likely(weft__deque_at_bottom(&w->deque, &t->run, tag)) && weft__deque_pop(&w->deque, &e)) {
+    if (weft__likely(weft__deque_pop_this(&w->deque, &t->run, tag)) ||
+        (weft__deque_at_bottom(&w->deque, &t->run, tag) && weft__deque_pop(&w->deque, &e))) {
         weft__task_claim_owned(t, tag);
         return true;
     }
@@ -49,7 +56,6 @@ call_in_place(struct context *c, weft_task *t)
     int code = weft__task_call(t);
     c->task = t->outer;
     store_relaxed(&t->outer->waiting, false); /* as above */
-    bump(&c->worker->inlined, 1);
     return code;
 }
 
@@ -160,12 +166,12 @@ weft_join_until(weft_task *t, weft_time deadline)
 }
 
 /* Joins t in place, if it is a child that has not started and nothing stands against it; false: it is to be waited for. */
-static inline bool
-join_in_place(weft_task *t, bool cancellable, int *code)
+static inline __attribute__((always_inline)) bool
+join_in_place(weft_task *t, int *code)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !t || (cancellable && weft__cancelled(c)) || weft__task_cancelled(t))) return false;
+    if (weft__unlikely(!c || !t || weft__task_cancelled(c->task))) return false; /* slow, or nothing is run */
     if (weft__unlikely(!claim_child(w, c, t))) return false;
     *code = call_in_place(c, t);
     if (weft__likely(weft__place_end_alone(c->worker, t, *code, 2))) {
@@ -183,14 +189,14 @@ int
 weft_join(weft_task *t)
 {
     int code;
-    return weft__likely(join_in_place(t, true, &code)) ? code : weft_join_until(t, WEFT_FOREVER);
+    return weft__likely(join_in_place(t, &code)) ? code : weft_join_until(t, WEFT_FOREVER);
 }
 
 int
 weft__join_always(weft_task *t)
 {
     int code;
-    if (weft__likely(join_in_place(t, false, &code))) return code;
+    if (weft__likely(join_in_place(t, &code))) return code;
     code = await(t, WEFT_FOREVER, false);
     return code < 0 ? code : take_code(t);
 }

@@ -38,6 +38,7 @@ weft__place_put(struct worker *w, struct context *c, weft_task *t)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
     c->task = t;
+    t->outer = NULL;
     c->pool = w->pool;
     c->home = flags & WEFT_STICKY ? w : NULL;
     c->fpenv = flags & WEFT_FPENV;

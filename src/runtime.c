@@ -144,13 +144,15 @@ free_worker(struct worker *w)
 }
 
 static struct worker *
-new_worker(int id, bool alone)
+new_worker(int id, bool alone, bool ordinary)
 {
     struct worker *w = weft__hook_fail() ? NULL : aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
     if (!w) return NULL;
     memset(w, 0, sizeof *w);
     w->id = id;
     w->alone = alone;
+    w->ordinary = ordinary;
+    w->stack_need = load_relaxed(&weft__sched.stack_need); /* relaxed: stored by this thread */
     weft__rng_seed(&w->rng, (uint64_t)id + 1);
     if (weft__deque_init(&w->deque, alone) && weft__deque_init(&w->fifo, alone)) return w;
     free_worker(w);
@@ -235,7 +237,7 @@ make_workers(const struct config *config)
     }
     for (int k = 0; k < runtime.wanted; k++) {
         bool alone = k < config->workers ? config->workers == 1 : config->interactive == 1;
-        weft__sched.workers[k] = new_worker(k, alone);
+        weft__sched.workers[k] = new_worker(k, alone, k < config->workers);
         if (!weft__sched.workers[k]) return WEFT_ENOMEM;
     }
     return 0;

@@ -277,7 +277,6 @@ void
 weft__suspend(struct context *c)
 {
     struct worker *w = c->worker;
-    bump(&w->parked, 1);
     if (!weft__park_woken(&c->parker)) weft__sched_switch(c, LEFT_PARKED, weft__sched_pick(w));
 }
 
@@ -313,14 +312,11 @@ weft_yield(void)
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
 }
 
-void
-weft__sched_push(struct worker *w, weft_task *t, uint64_t tag)
+weft__cold void
+weft__sched_push_elsewhere(struct worker *w, weft_task *t, uint64_t tag)
 {
-    if (weft__unlikely(!weft__deque_push(&w->deque, &t->run, tag))) {
-        store_relaxed(&t->home, TASK_NOWHERE); /* relaxed: the queue publishes it */
-        enqueue(w, &t->run, tag);
-    }
-    if (!w->alone) weft__idle_wake_one(w->pool);
+    store_relaxed(&t->home, TASK_NOWHERE); /* relaxed: the queue publishes it */
+    enqueue(w, &t->run, tag);
 }
 
 void

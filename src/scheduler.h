@@ -76,8 +76,16 @@ int weft__join_always(weft_task *t);
 /* Provided by runtime.c: starts the runtime if it is not running.  0, or why it cannot. */
 int weft__runtime_need(void);
 
-/* Puts an unstarted, migratable task of the default pool into w's own deque. */
-void weft__sched_push(struct worker *w, weft_task *t, uint64_t tag);
+/* Where the deque cannot grow: to another queue of w. */
+void weft__sched_push_elsewhere(struct worker *w, weft_task *t, uint64_t tag);
+
+/* Puts an unstarted, migratable task into the deque of w, the calling worker. */
+static inline void
+weft__sched_push(struct worker *w, weft_task *t, uint64_t tag)
+{
+    if (weft__unlikely(!weft__deque_push(&w->deque, &t->run, tag))) weft__sched_push_elsewhere(w, t, tag);
+    if (!w->alone) weft__idle_wake_one(w->pool);
+}
 
 /* Counts.  A task is made when it is scheduled.  w NULL: a plain thread. */
 void weft__sched_made(struct worker *w, bool daemon);

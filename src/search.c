@@ -34,10 +34,7 @@ weft__steal(struct worker *w, struct entry *out, bool *again)
         int first = (int)weft__rng_below(&w->rng, (uint32_t)size);
         for (int k = 0; k < size; k++) {
             struct worker *v = workers[w->victims[begin + (first + k) % size]];
-            if (steal_from(&v->deque, out, again) || steal_from(&v->fifo, out, again)) {
-                bump(&w->stolen, 1);
-                return true;
-            }
+            if (steal_from(&v->deque, out, again) || steal_from(&v->fifo, out, again)) return true;
         }
     }
     return false;

@@ -53,9 +53,11 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     weft_task *t = weft__task_get(m->cache);
     if (!t) return WEFT_ENOMEM;
     uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
-    weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, o.flags, 1, PHASE_NEW);
+    unsigned flags = o.flags | (o.name || o.drop ? TASK_LADEN : 0);
+    weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;
     t->drop = o.drop;
+    weft__task_set_phase(t, PHASE_NEW);
     *out = t;
     return 0;
 }
@@ -110,16 +112,17 @@ weft_spawn(weft_task **out, weft_fn *fn, void *arg)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !fn || w->pool != &weft__sched.pools[POOL_DEFAULT] || weft__task_cancelled(c->task))) {
+    if (weft__unlikely(!c || !fn || !w->ordinary || weft__task_cancelled(c->task))) {
         return spawn_slow(out, fn, arg, NULL);
     }
     weft_task *t = weft__task_get(&w->tasks);
     if (weft__unlikely(!t)) return WEFT_ENOMEM;
-    weft__task_init(t, fn, arg, c->task->scope, load_relaxed(&weft__sched.stack_need), 0, out ? 2 : 1, PHASE_QUEUED);
-    store_relaxed(&t->home, (int16_t)w->id); /* relaxed: the deque publishes it, or the handle */
+    weft__task_init(t, fn, arg, c->task->scope, w->stack_need, 0, out ? 2 : 1, w->id);
     bump(&w->made[0], 1);
     if (out) *out = t;
-    weft__sched_push(w, t, weft__task_ticket(t));
+    uint64_t tag = weft__task_ticket(t) - PHASE_FREE + PHASE_QUEUED;
+    store_relaxed(&t->run.ticket, tag); /* relaxed: the deque publishes it */
+    weft__sched_push(w, t, tag);
     return 0;
 }
 
@@ -150,7 +153,7 @@ weft_spawn_copy(weft_task **out, weft_fn *fn, const void *data, size_t size)
             weft_task_release(t);
             return WEFT_ENOMEM;
         }
-        store_relaxed(&t->flags, TASK_COPIED); /* relaxed: published with the task */
+        or_acq_rel(&t->flags, TASK_COPIED); /* published with the task */
     }
     if (size > 0) memcpy(t->arg, data, size);
     return launch(&m, out, t);

@@ -75,8 +75,9 @@ report(struct stack *s)
     add_text(&m, " KiB; set stack_size in its options, or WEFT_STACK_SIZE for all, to more\n");
     for (size_t done = 0; done < m.used;) {
         ssize_t n = write(STDERR_FILENO, m.text + done, m.used - done);
-        if (n <= 0 && errno != EINTR) return;
-        if (n > 0) done += (size_t)n;
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return;
+        done += (size_t)n;
     }
 }
 

@@ -156,12 +156,18 @@ weft__task_end(weft_task *t, int code)
     weft__task_unref(t, weft__task_cache());
 }
 
+/* Instead of the body. */
+static void
+drop_argument(weft_task *t)
+{
+    or_acq_rel(&t->flags, TASK_UNRUN); /* published with the end of the task */
+    if (t->drop) t->drop(t->arg);
+}
+
 void
 weft__task_end_unrun(weft_task *t, int code)
 {
-    void (*drop)(void *arg) = t->drop;
-    or_acq_rel(&t->flags, TASK_UNRUN); /* published with the end of the task */
-    if (drop) drop(t->arg);
+    drop_argument(t);
     weft__task_end(t, code);
 }
 
@@ -170,7 +176,10 @@ static void
 last_look(weft_task *t)
 {
     unsigned phase = weft__task_phase(weft__task_ticket(t));
-    if (phase == PHASE_NEW && t->drop) t->drop(t->arg);
+    if (phase == PHASE_NEW) { /* given up unscheduled */
+        drop_argument(t);
+        weft__task_finish(t, PHASE_CANCELLED, WEFT_ECANCELED);
+    }
     if (phase == PHASE_FAILED && !(load_acquire(&t->flags) & TASK_OBSERVED)) weft__failure_unhandled(t); /* pairs with observe */
 }
 

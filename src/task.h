@@ -37,6 +37,7 @@ enum { /* flags, above those of weft_task_options */
     TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
     TASK_REPORTED = 1 << 10, /* and has printed */
     TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
+    TASK_LADEN = 1 << 17,    /* it has a name, a drop function, or a failure: not zero when it is recycled */
     TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
     TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
     TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
@@ -141,12 +142,12 @@ void weft__task_recycle_slow(weft_task *t, struct task_cache *cache);
 
 enum { TASK_CACHE_MOST = 512 };
 
-/* A descriptor of a plain task (no failure, name, copy or drop) needs no cleaning. */
+/* A descriptor on which nothing hangs needs no cleaning. */
 static inline void
 weft__task_recycle(weft_task *t, struct task_cache *cache)
 {
-    if (weft__unlikely(t->failure || t->drop || t->name || (load_relaxed(&t->flags) & TASK_COPIED) || !cache ||
-                       cache->count >= TASK_CACHE_MOST)) {
+    unsigned flags = load_relaxed(&t->flags); /* relaxed: the last reference is the caller's */
+    if (weft__unlikely((flags & (TASK_LADEN | TASK_COPIED)) || !cache || cache->count >= TASK_CACHE_MOST)) {
         weft__task_recycle_slow(t, cache);
         return;
     }
@@ -159,23 +160,18 @@ weft__task_recycle(weft_task *t, struct task_cache *cache)
 
 void weft__task_cache_flush(struct task_cache *cache);
 
-/* Fills in a descriptor; the rest of it is zero while it is free. */
+/* Fills in a descriptor; the rest of it is zero while it is free, or written before it is read.  Its phase is left FREE. */
 static inline void
-weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags, uint32_t refs,
-                unsigned phase)
+weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags, uint32_t refs, int home)
 {
     t->fn = fn;
     t->arg = arg;
     t->value = NULL;
-    t->code = 0;
     t->scope = scope;
     t->stack_need = stack_need;
-    t->outer = NULL;
-    store_relaxed(&t->waiting, false);        /* relaxed, as all here: the handle and the queue publish the task */
-    store_relaxed(&t->refs, refs);
-    store_relaxed(&t->home, TASK_NOWHERE);
+    store_relaxed(&t->refs, refs); /* relaxed, as all here: the handle and the queue publish the task */
+    store_relaxed(&t->home, (int16_t)home);
     store_relaxed(&t->flags, flags);
-    store_relaxed(&t->run.ticket, weft__task_ticket(t) - PHASE_FREE + phase);
 }
 
 /* Calls the body.  In a section of its own, so that backtraces can be cut there. */

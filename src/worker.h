@@ -3,6 +3,7 @@
 #define WEFT_SRC_WORKER_H
 
 #include "deque.h"
+#include "fence.h"
 #include "inject.h"
 #include "list.h"
 #include "park.h"
@@ -23,6 +24,8 @@ struct worker {
     enum leaving leaving;         /* and why */
     bool searching;               /* counted in its pool's idle.searching */
     bool alone;                   /* there is no other worker that could steal */
+    bool ordinary;                /* of the default pool */
+    uint32_t stack_need;          /* what a task may count on by default */
     uint32_t handoffs;            /* contexts taken from `next` in a row */
     struct task_cache tasks;
     struct stack_cache stacks;
@@ -40,7 +43,6 @@ struct worker {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t dispatches;
     _Atomic uint64_t made[2];     /* tasks scheduled and tasks ended by this worker: */
     _Atomic uint64_t ended[2];    /* [0] ordinary, [1] daemons */
-    _Atomic uint64_t inlined, stolen, parked;
 
     /* Others write. */
     weft__aligned(WEFT_CACHE_LINE) _Atomic(struct context *) next; /* woken by the running task: the hand-off */
@@ -79,8 +81,17 @@ struct pool {
 
 /* idle.c */
 
+void weft__idle_wake_slow(struct pool *p);
+
 /* After a push that any worker of the pool may take: wakes at most one, none while somebody searches. */
-void weft__idle_wake_one(struct pool *p);
+static inline void
+weft__idle_wake_one(struct pool *p)
+{
+    weft__fence_light(); /* P2: pairs with S2 [idle] */
+    /* P3: relaxed, the fence orders them */
+    if (weft__likely(load_relaxed(&p->idle.sleeping) == 0 || load_relaxed(&p->idle.searching) != 0)) return;
+    weft__idle_wake_slow(p);
+}
 
 /* After a push to w's inbox. */
 void weft__idle_wake_worker(struct worker *w);

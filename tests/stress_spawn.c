@@ -223,8 +223,9 @@ wake(weft_task *t, uint64_t node_seed)
         int rc = weft_schedule_value(t, key_of(node_seed));
         if (rc == 0) break;
         if (rc != WEFT_EBUSY && rc != WEFT_ESHUTDOWN) die("weft_schedule_value gave %s", weft_error_name(rc));
-        if (atomic_load(&current.stopping) && (rc == WEFT_ESHUTDOWN || weft_task_isdone(t))) return;
-        if (weft_task_isdone(t)) die("a task has ended that nobody had woken");
+        bool over = rc == WEFT_ESHUTDOWN || weft_task_isdone(t);
+        if (over && atomic_load(&current.stopping)) return; /* asked last: no effect of a stop is older */
+        if (over) die("a task has ended that nobody had woken");
         give_turn();
     }
     count(&wakes);

@@ -362,6 +362,30 @@ TASK_TEST(channel_bind, never_ran, "a task that fails without running closes its
     weft_channel_release(c);
 }
 
+static int
+do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+TASK_TEST(channel_bind, never_scheduled,
+          "a channel that was bound to a task which was given up unscheduled has nothing to do with later tasks")
+{
+    weft_channel *c = channel_of(1);
+    weft_task *t = NULL;
+    if (!CHECK_INT(weft_task_new(&t, do_nothing, NULL, NULL), 0)) return;
+    CHECK_INT(weft_channel_bind(c, t), 0);
+    weft_task_release(t);
+    bool open = weft_channel_isopen(c);
+    for (int i = 0; i < 100; i++) {
+        if (!CHECK_INT(weft_spawn(&t, do_nothing, NULL), 0)) return;
+        joined(t, 0);
+    }
+    CHECK_INT(weft_channel_isopen(c), open);
+    weft_channel_release(c);
+}
+
 TASK_TEST(channel_bind, no_handles, "a channel and a task that are bound need no handles to end well")
 {
     for (int i = 0; i < 100; i++) {

@@ -337,10 +337,13 @@ check_ends_at_start(int deepest)
     for (int i = 0; i + 1 < frame_count; i++) CHECK(!in_start(frames[i]));
 }
 
-TEST(context, backtrace, "the backtrace of a context ends at its start")
+TEST(context, backtrace, "the backtrace of a context ends at its start, whatever lies above that")
 {
     struct fixture f;
     if (!open_fixture(&f, take_backtrace)) return;
+    uintptr_t *top = (uintptr_t *)(void *)(f.stack + STACK);
+    for (int i = 1; i <= 16; i++) top[-i] = (uintptr_t)go + 8; /* like the return addresses of callers */
+    weft__context_make(&f.context, f.stack, STACK, 16 * sizeof *top, enter, &f);
     go(&f);
     CHECK_INT(f.seen, 1);
     check_ends_at_start(4);

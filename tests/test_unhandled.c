@@ -1,6 +1,6 @@
 /* test_unhandled.c - how failures are told: weft_fail, errormonitor, on_unhandled, ondone. */
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "task_kit.h"
 
@@ -32,16 +32,19 @@ count(void *arg)
     return 0;
 }
 
-/* What on_unhandled saw. */
+/* What on_unhandled saw.  It may be called on several workers at once. */
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int unhandled, last_code;
-static char last_message[64], last_name[64];
+static char last_message[64], last_name[64]; /* last_lock */
 
 static void
 on_unhandled(weft_task *t, int code)
 {
     const char *message = weft_task_message(t);
+    pthread_mutex_lock(&last_lock);
     snprintf(last_message, sizeof last_message, "%s", message ? message : "(none)");
     snprintf(last_name, sizeof last_name, "%s", weft_task_name(t));
+    pthread_mutex_unlock(&last_lock);
     atomic_store(&last_code, code);
     atomic_fetch_add(&unhandled, 1);
 }

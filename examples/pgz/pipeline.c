@@ -29,7 +29,7 @@
 enum {
     HISTORY = 32768,       /* how far deflate looks back */
     BLOCKS_PER_WORKER = 4, /* one in work, the rest on the way, so that nobody waits for the writer */
-    SLACK = 64             /* what a sync flush may add to deflateBound, generously */
+    SLACK = 64             /* what a sync flush may add to compressBound, generously */
 };
 
 struct block {
@@ -158,7 +158,7 @@ zlib_failed(const struct pipeline *p, int rc)
     return weft_fail(rc == Z_MEM_ERROR ? WEFT_ENOMEM : WEFT_EINVAL, "%s: zlib: %s", p->job->in_name, zError(rc));
 }
 
-/* Makes room behind what has been packed so far.  Seldom called: deflateBound is nearly always enough. */
+/* Makes room behind what has been packed so far.  Seldom called: what make_block allots is nearly always enough. */
 static int
 grow_packed(const struct pipeline *p, struct block *b)
 {
