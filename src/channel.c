@@ -59,7 +59,14 @@ static inline void
 copy(void *to, const void *from, size_t size)
 {
     if (size == sizeof(void *)) memcpy(to, from, sizeof(void *)); /* the common size, as one move */
-    else if (to && size) memcpy(to, from, size);
+    else if (size) memcpy(to, from, size);
+}
+
+/* The k-th of the values at `values`, which may be NULL: then there is nothing to copy. */
+static inline void *
+element(const weft_channel *c, const void *values, size_t k)
+{
+    return values && c->elem_size ? (char *)(uintptr_t)values + k * c->elem_size : NULL;
 }
 
 static inline char *
@@ -225,7 +232,7 @@ admit(weft_channel *c, struct list *ready)
         struct waiter *w = weft__container(c->putters.head, struct waiter, node);
         for (; w->count > 1 && has_room(c); w->count--) {
             put_one(c, w->slot);
-            w->slot = (char *)w->slot + c->elem_size;
+            w->slot = element(c, w->slot, 1);
             avail_add(c, 1); /* the putter goes on waiting */
         }
         if (!has_room(c)) return;
@@ -246,7 +253,7 @@ take_from_putter(weft_channel *c, void *value, struct list *ready)
         struct waiter *w = weft__container(c->putters.head, struct waiter, node);
         if (w->count > 1) {
             copy(value, w->slot, value ? c->elem_size : 0);
-            w->slot = (char *)w->slot + c->elem_size;
+            w->slot = element(c, w->slot, 1);
             w->count--;
             return true;
         }
@@ -303,7 +310,7 @@ static int
 put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct list *ready)
 {
     size_t k = 0;
-    for (struct waiter *w; k < n && (w = offer(c, values + k * c->elem_size, ready)); k++) weft__list_append(ready, &w->node);
+    for (struct waiter *w; k < n && (w = offer(c, element(c, values, k), ready)); k++) weft__list_append(ready, &w->node);
     while (k < n && c->capacity > 0) {
         if (!has_room(c) && c->capacity == WEFT_UNBOUNDED && !reserve(c, 2 * c->places)) {
             *done += k;
@@ -311,7 +318,7 @@ put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct lis
         }
         size_t room = c->places - c->count, part = room < n - k ? room : n - k;
         if (part == 0) break;
-        ring_write(c, values + k * c->elem_size, part);
+        ring_write(c, element(c, values, k), part);
         avail_add(c, part);
         k += part;
         claim_watchers(c, ready);
@@ -331,7 +338,7 @@ put_locked(weft_channel *c, struct context *context, const void *values, size_t 
     if (rc == 0) rc = put_some(c, values, n, put, &ready);
     bool park = rc == 0 && *put < n && deadline != WEFT_NOW;
     if (park) {
-        register_in(&op, &c->putters, "channel put", 0, (const char *)values + *put * c->elem_size);
+        register_in(&op, &c->putters, "channel put", 0, element(c, values, *put));
         op.registration.count = n - *put;
         avail_add(c, 1);
         claim_watchers(c, &ready);
@@ -396,12 +403,12 @@ take_some(weft_channel *c, char *values, size_t max, struct list *ready)
     size_t k = 0;
     while (k < max && c->count > 0) {
         size_t part = c->count < max - k ? c->count : max - k;
-        ring_read(c, values ? values + k * c->elem_size : NULL, part);
+        ring_read(c, element(c, values, k), part);
         avail_sub(c, part);
         k += part;
         admit(c, ready);
     }
-    while (k < max && c->capacity == 0 && take_from_putter(c, values ? values + k * c->elem_size : NULL, ready)) k++;
+    while (k < max && c->capacity == 0 && take_from_putter(c, element(c, values, k), ready)) k++;
     return k;
 }
 
@@ -427,7 +434,7 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
     *taken = 1;
     if (max > 1) { /* what has come since, without waiting */
         weft__acquire(&c->lock);
-        *taken += take_some(c, values ? (char *)values + c->elem_size : NULL, max - 1, &ready);
+        *taken += take_some(c, element(c, values, 1), max - 1, &ready);
         weft__unlock(&c->lock);
         weft__waiter_wake_all(&ready);
     }

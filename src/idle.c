@@ -26,7 +26,8 @@
  * Accepted.  weft__idle_found looks for more work without a heavy fence: it may miss a push that a running worker makes to its
  * own deque at that moment.  That worker is awake and will run it; pushes to the inject queue are not missed.
  *
- * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), and, while contexts are handed off
+ * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), gives unused stacks back to the kernel
+ * when it is time, and, while contexts are handed off
  * through `next`, for a millisecond at most: a context in the `next` of a worker that computes on would wait for it, since a
  * hand-off wakes nobody.  It is woken last, so that there is one as long as anybody sleeps.
  *
@@ -199,7 +200,8 @@ sentinel_deadline(struct idle *i)
     weft__fence();                         /* D2: pairs with N2 [sentinel] */
     if (load_relaxed(&i->handoff) && !handoff) return 0;                          /* D3 */
     if (weft__timers_next() < deadline) return 0;                                 /* D3 */
-    int64_t soon = handoff ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
+    int64_t trim = weft__stack_trim_next(), soon = handoff ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
+    if (trim < deadline) deadline = trim;
     return soon < deadline ? soon : deadline;
 }
 
@@ -222,7 +224,9 @@ doze(struct worker *w)
         int64_t deadline = INT64_MAX;
         if (is_sentinel(i, w)) {
             deadline = sentinel_deadline(i);
-            if (weft__timers_next() <= weft__clock_now() || starving(w->pool)) return;
+            int64_t now = weft__clock_now();
+            if (weft__timers_next() <= now || starving(w->pool)) return;
+            if (weft__stack_trim_next() <= now) weft__stack_trim();
         }
         weft__futex_wait(&w->futex, ASLEEP, deadline); /* S4 */
         uint32_t word = load_acquire(&w->futex); /* acquire: pairs with P4 */
@@ -246,6 +250,7 @@ weft__idle_sleep(struct worker *w)
     if (w->alone) weft__fence(); /* S2: who pushes is a plain thread, with a full fence */
     else weft__fence_heavy();    /* S2: pairs with P2 [idle] */
     weft__hook();
+    weft__stack_cache_flush(&w->stacks); /* others may need them, or nobody, and then they are given back */
     doze(w);
     weft__acquire(&i->lock);
     if (load_relaxed(&w->asleep)) rouse(i, w); /* relaxed: under the lock */

@@ -193,12 +193,15 @@ weft_join(weft_task *t)
 }
 
 int
-weft__join_always(weft_task *t)
+weft__join_always(weft_task *t, bool *stackless)
 {
     int code;
+    *stackless = false;
     if (weft__likely(join_in_place(t, &code))) return code;
     code = await(t, WEFT_FOREVER, false);
-    return code < 0 ? code : take_code(t);
+    if (code < 0) return code;
+    *stackless = t->code == WEFT_ENOMEM && !weft_task_isstarted(t);
+    return take_code(t);
 }
 
 int

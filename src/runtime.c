@@ -398,11 +398,19 @@ root_main(void *arg)
     return code;
 }
 
+/* The root task ends without having run: there was no stack for it. */
+static void
+root_dropped(void *arg)
+{
+    (void)arg;
+    store_seq_cst(&weft__sched.state, SCHED_CLOSING); /* as in root_main */
+}
+
 int
 weft_run(const weft_config *cfg, weft_fn *fn, void *arg)
 {
     struct root root = {fn, arg};
-    weft_task_options options = {.name = "root", .stack_size = ROOT_STACK};
+    weft_task_options options = {.name = "root", .drop = root_dropped, .stack_size = ROOT_STACK};
     weft_task *t;
     if (!fn) return WEFT_EINVAL;
     if (weft__worker()) return WEFT_EBUSY;

@@ -268,7 +268,7 @@ weft__sched_switch(struct context *c, enum leaving leaving, struct entry e)
     w->left = c;
     w->leaving = leaving;
     struct machine_context *machine = enter(w, to);
-    if (weft__unlikely(c->fpenv)) weft__context_switch_fpenv(&c->machine, machine, false);
+    if (weft__unlikely(c->fpenv)) weft__context_switch_fpenv(&c->machine, machine, leaving == LEFT_ENDED);
     else weft__context_switch(&c->machine, machine, leaving == LEFT_ENDED);
     settle(c->worker);
 }

@@ -70,8 +70,8 @@ void weft__sched_submit(struct worker *w, weft_task *t);
 /* Schedules a new task: the phase NEW is the caller's to leave.  0, or WEFT_ESHUTDOWN and t is new as before. */
 int weft__spawn_submit(struct worker *w, weft_task *t);
 
-/* weft_join, which no cancellation of the caller interrupts. */
-int weft__join_always(weft_task *t);
+/* weft_join, which no cancellation of the caller interrupts.  *stackless: t did not run, for want of a stack. */
+int weft__join_always(weft_task *t, bool *stackless);
 
 /* Provided by runtime.c: starts the runtime if it is not running.  0, or why it cannot. */
 int weft__runtime_need(void);

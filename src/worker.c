@@ -55,7 +55,6 @@ weft__worker_loop(struct worker *w)
             continue;
         }
         if (weft__sched_progress()) continue;
-        while (weft__stack_trim() && !weft__work_visible(w)) continue;
         if (!weft__sched_stopping()) weft__idle_sleep(w);
     }
     weft__idle_found(w);

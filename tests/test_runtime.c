@@ -1,6 +1,5 @@
 /* test_runtime.c - starting, stopping, and what weft_run waits for; plain threads; many tasks. */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "task_kit.h"
 

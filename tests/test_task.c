@@ -1,6 +1,5 @@
 /* test_task.c - spawning, options, states, values, waiting: what every task can do. */
 #include <stddef.h>
-#include <stdlib.h>
 
 #include "task_kit.h"
 
