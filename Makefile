@@ -193,10 +193,20 @@ stress: stress-programs
 bench: bench-programs
 	@if [ -x tools/bench ]; then tools/bench $(B)/bench; else for b in $(BENCHES); do echo "$$b"; "$$b" || exit 1; done; fi
 
-.PHONY: demo
+# The main job: examples/pgz on real input, beside gzip and pigz.  Missing packages first: the build needs them.
+.PHONY: demo pgz
 demo:
 	@tools/install-deps build demo
-	@tools/demo
+	+@$(MAKE) --no-print-directory pgz
+	@tools/demo $(B)
+
+pgz: $(B)/examples/pgz/pgz
+
+$(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
+	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
 

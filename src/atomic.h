@@ -43,11 +43,16 @@
 #define sub_acq_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define or_acq_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
-#define cas_relaxed(p, old, v) atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_relaxed, memory_order_relaxed)
-#define cas_acquire(p, old, v) atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire, memory_order_relaxed)
-#define cas_release(p, old, v) atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_release, memory_order_relaxed)
-#define cas_acq_rel(p, old, v) atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel, memory_order_relaxed)
-#define cas_seq_cst(p, old, v) atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_seq_cst, memory_order_relaxed)
+#define cas_relaxed(p, old, v)                                                                                         \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_relaxed, memory_order_relaxed)
+#define cas_acquire(p, old, v)                                                                                         \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acquire, memory_order_relaxed)
+#define cas_release(p, old, v)                                                                                         \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_release, memory_order_relaxed)
+#define cas_acq_rel(p, old, v)                                                                                         \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_acq_rel, memory_order_relaxed)
+#define cas_seq_cst(p, old, v)                                                                                         \
+    atomic_compare_exchange_strong_explicit((p), (old), (v), memory_order_seq_cst, memory_order_relaxed)
 
 /* Adds to a counter that only the caller's thread writes, and others may read: no read-modify-write. */
 #define bump(p, v) store_relaxed((p), load_relaxed(p) + (v))

@@ -25,102 +25,31 @@
  *
  * Checked.  tests/test_channel*.c, tests/stress_channel.c.
  */
+#include "channel.h"
 #include "failure.h"
 #include "hook.h"
+#include "ring.h"
 #include "scheduler.h"
 #include "waiter.h"
-
-#include <weft/channel.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 struct weft_channel {
     weft__lock lock;
-    _Atomic int code;         /* 0: open; else what it was closed with.  Written under the lock */
-    size_t elem_size;
+    _Atomic int code; /* 0: open; else what it was closed with.  Written under the lock */
     size_t capacity;
-    _Atomic size_t avail;     /* written under the lock */
+    _Atomic size_t avail; /* written under the lock */
     _Atomic uint32_t refs;
 
     /* Under the lock. */
-    char *ring;
-    size_t places;            /* of the ring; below capacity only if that is WEFT_UNBOUNDED */
-    size_t first;             /* index of the oldest element */
-    size_t count;             /* elements in the ring */
+    struct ring ring; /* its places are below capacity only if that is WEFT_UNBOUNDED */
     struct list takers, putters, watchers;
 };
 
 enum taker { TAKE, FETCH }; /* the index of a registration in takers */
 
 enum { FIRST_PLACES = 16 };
-
-static inline void
-copy(void *to, const void *from, size_t size)
-{
-    if (size == sizeof(void *)) memcpy(to, from, sizeof(void *)); /* the common size, as one move */
-    else if (size) memcpy(to, from, size);
-}
-
-/* The k-th of the values at `values`, which may be NULL: then there is nothing to copy. */
-static inline void *
-element(const weft_channel *c, const void *values, size_t k)
-{
-    return values && c->elem_size ? (char *)(uintptr_t)values + k * c->elem_size : NULL;
-}
-
-static inline char *
-place(const weft_channel *c, size_t index)
-{
-    return c->ring + index * c->elem_size;
-}
-
-/* The index of the n-th element from the oldest; n <= places. */
-static inline size_t
-nth(const weft_channel *c, size_t n)
-{
-    size_t i = c->first + n;
-    return i >= c->places ? i - c->places : i;
-}
-
-/* Copies n elements in or out of the ring, which wraps. */
-static void
-ring_write(weft_channel *c, const char *values, size_t n)
-{
-    size_t at = nth(c, c->count), straight = c->places - at < n ? c->places - at : n;
-    if (c->elem_size) {
-        memcpy(place(c, at), values, straight * c->elem_size);
-        if (n > straight) memcpy(c->ring, values + straight * c->elem_size, (n - straight) * c->elem_size);
-    }
-    c->count += n;
-}
-
-static void
-ring_read(weft_channel *c, char *values, size_t n)
-{
-    size_t straight = c->places - c->first < n ? c->places - c->first : n;
-    if (values && c->elem_size) {
-        memcpy(values, place(c, c->first), straight * c->elem_size);
-        if (n > straight) memcpy(values + straight * c->elem_size, c->ring, (n - straight) * c->elem_size);
-    }
-    c->first = nth(c, n);
-    c->count -= n;
-}
-
-static inline void
-put_one(weft_channel *c, const void *value)
-{
-    copy(place(c, nth(c, c->count)), value, c->elem_size);
-    c->count++;
-}
-
-static inline void
-take_one(weft_channel *c, void *value)
-{
-    if (value) copy(value, place(c, c->first), c->elem_size);
-    c->first = nth(c, 1);
-    c->count--;
-}
 
 /* avail changes by a few: only under the lock, so a load and a store do. */
 static inline void
@@ -135,24 +64,6 @@ avail_sub(weft_channel *c, size_t n)
     store_relaxed(&c->avail, load_relaxed(&c->avail) - n); /* relaxed: as above */
 }
 
-/* Makes the ring hold at least `places`; false: no memory. */
-static bool
-reserve(weft_channel *c, size_t places)
-{
-    size_t size;
-    if (weft__hook_fail() || __builtin_mul_overflow(places, c->elem_size, &size)) return false;
-    char *ring = malloc(size ? size : 1);
-    if (!ring) return false;
-    size_t count = c->count;
-    if (count > 0) ring_read(c, ring, count);
-    free(c->ring);
-    c->ring = ring;
-    c->places = places;
-    c->first = 0;
-    c->count = count;
-    return true;
-}
-
 int
 weft_channel_new(weft_channel **out, size_t elem_size, size_t capacity)
 {
@@ -161,10 +72,10 @@ weft_channel_new(weft_channel **out, size_t elem_size, size_t capacity)
     if (capacity != WEFT_UNBOUNDED && __builtin_mul_overflow(elem_size, capacity, &size)) return WEFT_EINVAL;
     weft_channel *c = weft__hook_fail() ? NULL : calloc(1, sizeof *c);
     if (!c) return WEFT_ENOMEM;
-    c->elem_size = elem_size;
+    c->ring.elem_size = elem_size;
     c->capacity = capacity;
     store_relaxed(&c->refs, 1); /* relaxed: nobody knows it yet */
-    if (!reserve(c, capacity == WEFT_UNBOUNDED ? FIRST_PLACES : capacity)) {
+    if (!weft__ring_reserve(&c->ring, capacity == WEFT_UNBOUNDED ? FIRST_PLACES : capacity)) {
         free(c);
         return WEFT_ENOMEM;
     }
@@ -186,15 +97,8 @@ weft_channel_release(weft_channel *c)
         weft__misuse("the last reference to a channel was released while a task is parked on it: close it first");
         return;
     }
-    free(c->ring);
+    free(c->ring.slots);
     free(c);
-}
-
-/* Can an element be put without waiting for a place? */
-static inline bool
-has_room(const weft_channel *c)
-{
-    return c->count < c->places;
 }
 
 /* Wakes everybody who waits for there to be something. */
@@ -215,7 +119,7 @@ offer(weft_channel *c, const void *value, struct list *ready)
 {
     struct waiter *w;
     while ((w = weft__waiter_claim_first(&c->takers))) {
-        if (w->slot) copy(w->slot, value, c->elem_size);
+        if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
         w->code = 0;
         if (w->index == TAKE) return w;
         weft__list_append(ready, &w->node);
@@ -228,17 +132,17 @@ offer(weft_channel *c, const void *value, struct list *ready)
 static inline void
 admit(weft_channel *c, struct list *ready)
 {
-    while (has_room(c) && !weft__list_empty(&c->putters)) {
+    while (weft__ring_has_room(&c->ring) && !weft__list_empty(&c->putters)) {
         struct waiter *w = weft__container(c->putters.head, struct waiter, node);
-        for (; w->count > 1 && has_room(c); w->count--) {
-            put_one(c, w->slot);
-            w->slot = element(c, w->slot, 1);
+        for (; w->count > 1 && weft__ring_has_room(&c->ring); w->count--) {
+            weft__ring_put(&c->ring, w->slot);
+            w->slot = weft__ring_element(&c->ring, w->slot, 1);
             avail_add(c, 1); /* the putter goes on waiting */
         }
-        if (!has_room(c)) return;
+        if (!weft__ring_has_room(&c->ring)) return;
         weft__list_remove(&c->putters, &w->node);
         if (!weft__park_claim(w->parker, w->ticket)) continue;
-        put_one(c, w->slot); /* avail stays: a parked putter less, an element more */
+        weft__ring_put(&c->ring, w->slot); /* avail stays: a parked putter less, an element more */
         w->count = 0;
         w->code = 0;
         weft__list_append(ready, &w->node);
@@ -252,14 +156,14 @@ take_from_putter(weft_channel *c, void *value, struct list *ready)
     while (!weft__list_empty(&c->putters)) {
         struct waiter *w = weft__container(c->putters.head, struct waiter, node);
         if (w->count > 1) {
-            copy(value, w->slot, value ? c->elem_size : 0);
-            w->slot = element(c, w->slot, 1);
+            weft__ring_copy(value, w->slot, value ? c->ring.elem_size : 0);
+            w->slot = weft__ring_element(&c->ring, w->slot, 1);
             w->count--;
             return true;
         }
         weft__list_remove(&c->putters, &w->node);
         if (!weft__park_claim(w->parker, w->ticket)) continue;
-        copy(value, w->slot, value ? c->elem_size : 0);
+        weft__ring_copy(value, w->slot, value ? c->ring.elem_size : 0);
         avail_sub(c, 1);
         w->count = 0;
         w->code = 0;
@@ -310,15 +214,17 @@ static int
 put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct list *ready)
 {
     size_t k = 0;
-    for (struct waiter *w; k < n && (w = offer(c, element(c, values, k), ready)); k++) weft__list_append(ready, &w->node);
+    for (struct waiter *w; k < n && (w = offer(c, weft__ring_element(&c->ring, values, k), ready)); k++)
+        weft__list_append(ready, &w->node);
     while (k < n && c->capacity > 0) {
-        if (!has_room(c) && c->capacity == WEFT_UNBOUNDED && !reserve(c, 2 * c->places)) {
+        if (!weft__ring_has_room(&c->ring) && c->capacity == WEFT_UNBOUNDED &&
+            !weft__ring_reserve(&c->ring, 2 * c->ring.places)) {
             *done += k;
             return WEFT_ENOMEM;
         }
-        size_t room = c->places - c->count, part = room < n - k ? room : n - k;
+        size_t room = c->ring.places - c->ring.count, part = room < n - k ? room : n - k;
         if (part == 0) break;
-        ring_write(c, element(c, values, k), part);
+        weft__ring_write(&c->ring, weft__ring_element(&c->ring, values, k), part);
         avail_add(c, part);
         k += part;
         claim_watchers(c, ready);
@@ -338,7 +244,7 @@ put_locked(weft_channel *c, struct context *context, const void *values, size_t 
     if (rc == 0) rc = put_some(c, values, n, put, &ready);
     bool park = rc == 0 && *put < n && deadline != WEFT_NOW;
     if (park) {
-        register_in(&op, &c->putters, "channel put", 0, element(c, values, *put));
+        register_in(&op, &c->putters, "channel put", 0, weft__ring_element(&c->ring, values, *put));
         op.registration.count = n - *put;
         avail_add(c, 1);
         claim_watchers(c, &ready);
@@ -378,9 +284,9 @@ weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
     if (weft__cancelled(context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
     /* The common case: room, and nobody parked. */
-    bool plain = has_room(c) && weft__list_empty(&c->takers) && weft__list_empty(&c->watchers);
+    bool plain = weft__ring_has_room(&c->ring) && weft__list_empty(&c->takers) && weft__list_empty(&c->watchers);
     if (weft__likely(plain && load_relaxed(&c->code) == 0)) { /* relaxed: under the lock */
-        put_one(c, value);
+        weft__ring_put(&c->ring, value);
         avail_add(c, 1);
         weft__unlock(&c->lock);
         spend(context, deadline);
@@ -401,14 +307,14 @@ static size_t
 take_some(weft_channel *c, char *values, size_t max, struct list *ready)
 {
     size_t k = 0;
-    while (k < max && c->count > 0) {
-        size_t part = c->count < max - k ? c->count : max - k;
-        ring_read(c, element(c, values, k), part);
+    while (k < max && c->ring.count > 0) {
+        size_t part = c->ring.count < max - k ? c->ring.count : max - k;
+        weft__ring_read(&c->ring, weft__ring_element(&c->ring, values, k), part);
         avail_sub(c, part);
         k += part;
         admit(c, ready);
     }
-    while (k < max && c->capacity == 0 && take_from_putter(c, element(c, values, k), ready)) k++;
+    while (k < max && c->capacity == 0 && take_from_putter(c, weft__ring_element(&c->ring, values, k), ready)) k++;
     return k;
 }
 
@@ -434,7 +340,7 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
     *taken = 1;
     if (max > 1) { /* what has come since, without waiting */
         weft__acquire(&c->lock);
-        *taken += take_some(c, element(c, values, 1), max - 1, &ready);
+        *taken += take_some(c, weft__ring_element(&c->ring, values, 1), max - 1, &ready);
         weft__unlock(&c->lock);
         weft__waiter_wake_all(&ready);
     }
@@ -466,8 +372,8 @@ weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
     if (weft__cancelled(context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
     /* The common case: an element, and nobody parked. */
-    if (weft__likely(c->count > 0 && weft__list_empty(&c->putters))) {
-        take_one(c, value);
+    if (weft__likely(c->ring.count > 0 && weft__list_empty(&c->putters))) {
+        weft__ring_take(&c->ring, value);
         avail_sub(c, 1);
         weft__unlock(&c->lock);
         spend(context, deadline);
@@ -485,7 +391,8 @@ weft_channel_take(weft_channel *c, void *value)
 
 /* Waits in list until there is something; there: the caller does not need to wait.  Under the lock, which it releases. */
 static int
-wait_unless(weft_channel *c, struct operation *op, bool there, struct list *list, const char *reason, void *slot, weft_time deadline)
+wait_unless(weft_channel *c, struct operation *op, bool there, struct list *list, const char *reason, void *slot,
+            weft_time deadline)
 {
     int rc = there ? 0 : load_relaxed(&c->code); /* relaxed: under the lock */
     bool park = !there && rc == 0 && deadline != WEFT_NOW;
@@ -503,8 +410,8 @@ weft_channel_fetch_until(weft_channel *c, void *value, weft_time deadline)
     if (c->capacity == 0) return WEFT_ENOTSUP;
     if (weft__cancelled(op.context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
-    bool there = c->count > 0;
-    if (there && value) copy(value, place(c, c->first), c->elem_size);
+    bool there = c->ring.count > 0;
+    if (there && value) weft__ring_copy(value, weft__ring_oldest(&c->ring), c->ring.elem_size);
     return wait_unless(c, &op, there, &c->takers, "channel fetch", value, deadline);
 }
 
@@ -520,7 +427,7 @@ weft_channel_wait_until(weft_channel *c, weft_time deadline)
     struct operation op = {.context = weft__context_current()};
     if (weft__cancelled(op.context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
-    bool there = c->count > 0 || !weft__list_empty(&c->putters);
+    bool there = c->ring.count > 0 || !weft__list_empty(&c->putters);
     return wait_unless(c, &op, there, &c->watchers, "channel wait", NULL, deadline);
 }
 
@@ -542,13 +449,12 @@ dismiss(struct list *list, int code, struct list *ready)
     return n;
 }
 
-/* replace: also if it is closed already. */
-static bool
-close_with(weft_channel *c, int code, bool replace)
+bool
+weft__channel_close(weft_channel *c, int code, bool replace)
 {
     struct list ready = {NULL, NULL};
     weft__acquire(&c->lock);
-    bool was_open = load_relaxed(&c->code) == 0; /* relaxed: under the lock */
+    bool was_open = load_relaxed(&c->code) == 0;            /* relaxed: under the lock */
     if (was_open || replace) store_release(&c->code, code); /* release: pairs with weft_channel_isopen */
     if (was_open) {
         dismiss(&c->takers, code, &ready);
@@ -567,92 +473,13 @@ weft_channel_close(weft_channel *c, int code)
         weft__misuse("weft_channel_close: the code must be 0 or negative");
         code = WEFT_EINVAL;
     }
-    return close_with(c, code ? code : WEFT_ECLOSED, true);
-}
-
-static void
-bound_ended(weft_task *t, void *arg)
-{
-    weft_channel *c = arg;
-    int code = weft_task_error(t);
-    close_with(c, code < 0 ? code : WEFT_ECLOSED, false);
-    weft_channel_release(c);
-}
-
-int
-weft_channel_bind(weft_channel *c, weft_task *t)
-{
-    weft_channel_retain(c);
-    int rc = weft_ondone(t, bound_ended, c);
-    if (rc < 0) weft_channel_release(c);
-    return rc;
-}
-
-struct producer {
-    weft_channel *channel;
-    int (*fn)(weft_channel *c, void *arg);
-    void *arg;
-};
-
-static void
-producer_drop(void *arg)
-{
-    struct producer *p = arg;
-    weft_channel_release(p->channel);
-    free(p);
-}
-
-static int
-producer_run(void *arg)
-{
-    struct producer *p = arg;
-    int rc = p->fn(p->channel, p->arg);
-    producer_drop(p);
-    return rc;
-}
-
-/* Makes the task of weft_channel_spawn, bound and scheduled. */
-static int
-start_producer(weft_channel *c, struct producer *p, weft_task **task)
-{
-    weft_task *t;
-    int rc = weft_task_new(&t, producer_run, p, &(weft_task_options){.drop = producer_drop});
-    if (rc < 0) {
-        producer_drop(p);
-        return rc;
-    }
-    rc = weft_channel_bind(c, t);
-    if (rc == 0) rc = weft_schedule(t);
-    if (rc == 0 && task) *task = t;
-    else weft_task_release(t); /* unscheduled, this drops p */
-    return rc;
-}
-
-int
-weft_channel_spawn(weft_channel **out, size_t elem_size, size_t capacity, int (*fn)(weft_channel *c, void *arg), void *arg,
-                   weft_task **task)
-{
-    weft_channel *c;
-    if (!out || !fn) return WEFT_EINVAL;
-    struct producer *p = weft__hook_fail() ? NULL : malloc(sizeof *p);
-    if (!p) return WEFT_ENOMEM;
-    int rc = weft_channel_new(&c, elem_size, capacity);
-    if (rc < 0) {
-        free(p);
-        return rc;
-    }
-    *p = (struct producer){c, fn, arg};
-    weft_channel_retain(c); /* the producer's */
-    rc = start_producer(c, p, task);
-    if (rc < 0) weft_channel_release(c);
-    else *out = c;
-    return rc;
+    return weft__channel_close(c, code ? code : WEFT_ECLOSED, true);
 }
 
 bool
 weft_channel_isopen(const weft_channel *c)
 {
-    return load_acquire(&c->code) == 0; /* acquire: pairs with close_with */
+    return load_acquire(&c->code) == 0; /* acquire: pairs with weft__channel_close */
 }
 
 size_t

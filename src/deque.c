@@ -140,7 +140,7 @@ weft__deque_pop(struct deque *d, struct entry *out)
     if (d->alone) return wanted >= floor;
     weft__fence(); /* O2: pairs with T2 [deque] */
     weft__hook();
-    int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
+    int64_t t = load_relaxed(&d->top);                    /* O3: relaxed, O2 orders it */
     if (weft__likely(t < lowest)) return wanted >= floor; /* O4 */
     return weft__deque_pop_last(d, t, end, wanted);
 }
@@ -164,12 +164,12 @@ weft__deque_take(struct deque *d, struct entry *out)
 enum deque_result
 weft__deque_steal(struct deque *d, struct entry *out)
 {
-    int64_t t = load_acquire(&d->top); /* T1: acquire, pairs with T5 of others */
-    weft__fence();                     /* T2: pairs with O2 [deque] */
+    int64_t t = load_acquire(&d->top);    /* T1: acquire, pairs with T5 of others */
+    weft__fence();                        /* T2: pairs with O2 [deque] */
     int64_t b = load_acquire(&d->bottom); /* T3: acquire, pairs with the push */
     if (t >= b) return DEQUE_EMPTY;
     weft__hook();
-    *out = weft__deque_read(load_acquire(&d->array), t); /* T4: acquire, pairs with the growth */
+    *out = weft__deque_read(load_acquire(&d->array), t);     /* T4: acquire, pairs with the growth */
     if (!cas_seq_cst(&d->top, &t, t + 1)) return DEQUE_LOST; /* T5 */
     return DEQUE_ITEM;
 }

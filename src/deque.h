@@ -19,11 +19,11 @@ struct deque_array {
 };
 
 struct deque {
-    weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t top; /* next to steal; only grows */
+    weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t top;    /* next to steal; only grows */
     weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t bottom; /* next to push; the owner's */
     _Atomic(struct deque_array *) array;
-    int64_t room;       /* the owner's: bottom may grow to here without another look at top */
-    bool alone;         /* the owner's: there are no thieves, so no fences */
+    int64_t room; /* the owner's: bottom may grow to here without another look at top */
+    bool alone;   /* the owner's: there are no thieves, so no fences */
 };
 
 enum deque_result { DEQUE_EMPTY, DEQUE_LOST, DEQUE_ITEM };
@@ -101,7 +101,7 @@ weft__deque_pop_this(struct deque *d, const struct runnable *r, uint64_t tag)
 static inline bool
 weft__deque_at_bottom(const struct deque *d, const struct runnable *r, uint64_t tag)
 {
-    int64_t b = load_relaxed(&d->bottom); /* relaxed: the owner's own stores */
+    int64_t b = load_relaxed(&d->bottom);                              /* relaxed: the owner's own stores */
     struct entry e = weft__deque_read(load_relaxed(&d->array), b - 1); /* as above; slot -1 exists, and is empty */
     return e.item == r && e.tag == tag;
 }

@@ -96,8 +96,7 @@ struct report {
     char text[REPORT];
 };
 
-static void __attribute__((format(printf, 2, 3)))
-append(struct report *r, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) append(struct report *r, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -116,7 +115,8 @@ append_frame(struct report *r, int number, void *at)
     if (found && info.dli_sname) {
         append(r, " [%d] %s+0x%tx at %s\n", number, info.dli_sname, (char *)at - (char *)info.dli_saddr, object);
     } else {
-        append(r, " [%d] %p at %s+0x%tx\n", number, at, object, found ? (char *)at - (char *)info.dli_fbase : (ptrdiff_t)0);
+        append(r, " [%d] %p at %s+0x%tx\n", number, at, object,
+               found ? (char *)at - (char *)info.dli_fbase : (ptrdiff_t)0);
     }
 }
 

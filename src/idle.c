@@ -120,7 +120,9 @@ kick(struct idle *i)
     weft__acquire(&i->lock);
     struct worker *w = i->sentinel;
     if (!w && i->sleepers.tail) w = i->sentinel = weft__container(i->sleepers.tail, struct worker, sleeper);
-    if (w) store_release(&w->futex, KICKED); /* release: pairs with the sleeper's load.  Not woken yet: it is in the list */
+    if (w)
+        store_release(&w->futex,
+                      KICKED); /* release: pairs with the sleeper's load.  Not woken yet: it is in the list */
     weft__unlock(&i->lock);
     if (w) weft__futex_wake(&w->futex, 1);
 }
@@ -168,7 +170,8 @@ weft__idle_found(struct worker *w)
     weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
     if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
     if (last && weft__work_visible(w)) weft__idle_wake_slow(w->pool);
-    if (weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) kick(i); /* somebody must watch them */
+    if (weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX)
+        kick(i); /* somebody must watch them */
 }
 
 /* A context that the sentinel saw in the `next` of a worker which has dispatched nothing since. */
@@ -181,7 +184,8 @@ starving(struct pool *p)
         const struct context *next = load_relaxed(&v->next); /* relaxed: compared, not read */
         uint32_t dispatches = load_relaxed(&v->dispatches);  /* relaxed: a hint */
         /* relaxed: the role may pass on meanwhile; then somebody looks once too often */
-        if (next && next == load_relaxed(&v->seen_next) && dispatches == load_relaxed(&v->seen_dispatches)) found = true;
+        if (next && next == load_relaxed(&v->seen_next) && dispatches == load_relaxed(&v->seen_dispatches))
+            found = true;
         store_relaxed(&v->seen_next, next);
         store_relaxed(&v->seen_dispatches, dispatches);
     }
@@ -196,10 +200,10 @@ sentinel_deadline(struct idle *i)
     store_relaxed(&i->handoff, false);        /* relaxed, as the next two: D2 orders them */
     store_relaxed(&i->shallow, handoff);
     int64_t deadline = weft__timers_next();
-    store_relaxed(&i->wakes_at, deadline); /* D1 */
-    weft__fence();                         /* D2: pairs with N2 [sentinel] */
-    if (load_relaxed(&i->handoff) && !handoff) return 0;                          /* D3 */
-    if (weft__timers_next() < deadline) return 0;                                 /* D3 */
+    store_relaxed(&i->wakes_at, deadline);               /* D1 */
+    weft__fence();                                       /* D2: pairs with N2 [sentinel] */
+    if (load_relaxed(&i->handoff) && !handoff) return 0; /* D3 */
+    if (weft__timers_next() < deadline) return 0;        /* D3 */
     int64_t trim = weft__stack_trim_next(), soon = handoff ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
     if (trim < deadline) deadline = trim;
     return soon < deadline ? soon : deadline;
@@ -229,7 +233,7 @@ doze(struct worker *w)
             if (weft__stack_trim_next() <= now) weft__stack_trim();
         }
         weft__futex_wait(&w->futex, ASLEEP, deadline); /* S4 */
-        uint32_t word = load_acquire(&w->futex); /* acquire: pairs with P4 */
+        uint32_t word = load_acquire(&w->futex);       /* acquire: pairs with P4 */
         if (word == WOKEN) return;
         if (word == KICKED) cas_acquire(&w->futex, &word, ASLEEP); /* unless WOKEN has come */
     }

@@ -20,13 +20,16 @@
 #include "place.h"
 #include "waiter.h"
 
+#include <weft/runtime.h>
+
 /* Can the claimed child run on top of c?  Nothing here depends on whether it is still unclaimed. */
 static inline bool
 may_run_in_place(const struct context *c, const weft_task *t)
 {
     char *here = __builtin_frame_address(0);
-    return weft__likely((size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope &&
-                        !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL))); /* relaxed: constant, or as good as later */
+    return weft__likely(
+        (size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope &&
+        !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL))); /* relaxed: constant, or as good as later */
 }
 
 /* Pops or claims t, an unstarted child that this worker queued; false: it is somebody else's, or has started. */
@@ -35,7 +38,8 @@ claim_child(struct worker *w, const struct context *c, weft_task *t)
 {
     uint64_t tag = weft__task_ticket(t);
     /* relaxed: written before the task was queued, by this thread or before the handle came here */
-    if (weft__task_phase(tag) != PHASE_QUEUED || load_relaxed(&t->home) != w->id || !may_run_in_place(c, t)) return false;
+    if (weft__task_phase(tag) != PHASE_QUEUED || load_relaxed(&t->home) != w->id || !may_run_in_place(c, t))
+        return false;
     struct entry e;
     if (weft__likely(weft__deque_pop_this(&w->deque, &t->run, tag)) ||
         (weft__deque_at_bottom(&w->deque, &t->run, tag) && weft__deque_pop(&w->deque, &e))) {

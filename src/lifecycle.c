@@ -54,13 +54,16 @@ all_ended(bool daemons_too)
 {
     uint64_t ended = 0, made = 0;
     for (int kind = 0; kind <= daemons_too; kind++) {
-        ended += load_acquire(&weft__sched.ended[kind]); /* acquire: pairs with the counting; then the sums are in order */
-        for (int k = 0; k < weft__sched.count; k++) ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
+        ended +=
+            load_acquire(&weft__sched.ended[kind]); /* acquire: pairs with the counting; then the sums are in order */
+        for (int k = 0; k < weft__sched.count; k++)
+            ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
     }
     weft__fence(); /* E2: the second sum comes after the first, and after E1 */
     for (int kind = 0; kind <= daemons_too; kind++) {
         made += load_acquire(&weft__sched.made[kind]); /* acquire: as above */
-        for (int k = 0; k < weft__sched.count; k++) made += load_acquire(&weft__sched.workers[k]->made[kind]); /* as above */
+        for (int k = 0; k < weft__sched.count; k++)
+            made += load_acquire(&weft__sched.workers[k]->made[kind]); /* as above */
     }
     return ended == made;
 }
@@ -118,5 +121,6 @@ weft__sched_cancel_root(void)
     store_release(&weft__sched.root.cancelled, 1); /* release: pairs with the checks */
     weft__fence_heavy();                           /* pairs with weft__wait_park [cancel] */
     weft__stack_each(cancel_one, &woken);
-    for (struct runnable *r; (r = weft__runlist_pop(&woken));) weft__park_wake(&weft__container(r, struct context, run)->parker);
+    for (struct runnable *r; (r = weft__runlist_pop(&woken));)
+        weft__park_wake(&weft__container(r, struct context, run)->parker);
 }

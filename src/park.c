@@ -38,16 +38,7 @@
 #include "hook.h"
 #include "panic.h"
 
-enum {
-    ARMED = 1,
-    SAVED = 2,
-    CLAIMED = 3,
-    CLAIMED_SAVED = 4,
-    READY = 5,
-    STATE = 7,
-    CANCELLABLE = 8,
-    GENERATION = 16
-};
+enum { ARMED = 1, SAVED = 2, CLAIMED = 3, CLAIMED_SAVED = 4, READY = 5, STATE = 7, CANCELLABLE = 8, GENERATION = 16 };
 
 static inline uint64_t
 with_state(uint64_t word, unsigned state)

@@ -18,27 +18,27 @@ enum { PARK_INTERRUPTED = 0x7fffffff }; /* as an index: no registration, but a d
 
 /* Who can wait: a context has one, a plain thread makes one for the time that it blocks. */
 struct parker {
-    _Atomic uint64_t word;      /* generation, flags and state: park.c */
-    _Atomic uint32_t futex;     /* a plain thread sleeps until this is 1 */
-    uint32_t index;             /* written by the claimer: which registration it was, */
-    int code;                   /* and what the wait returns, */
-    void *value;                /* and a value to go with it */
-    struct context *context;    /* NULL: a plain thread */
+    _Atomic uint64_t word;        /* generation, flags and state: park.c */
+    _Atomic uint32_t futex;       /* a plain thread sleeps until this is 1 */
+    uint32_t index;               /* written by the claimer: which registration it was, */
+    int code;                     /* and what the wait returns, */
+    void *value;                  /* and a value to go with it */
+    struct context *context;      /* NULL: a plain thread */
     _Atomic(const char *) reason; /* what it waits for, for people: "channel put" */
 };
 
 /* A place to run: a stack, and the chain of tasks on it.  It lives at the top of its own stack. */
 struct context {
-    struct runnable run;            /* ticket 0 */
+    struct runnable run; /* ticket 0 */
     struct machine_context machine;
-    weft_task *task;                /* the innermost task of the chain; the others follow `outer` */
-    struct worker *worker;          /* that runs it now, or ran it last */
-    struct worker *home;            /* sticky: the only worker that may run it; else NULL */
-    struct pool *pool;              /* whose workers may run it */
+    weft_task *task;       /* the innermost task of the chain; the others follow `outer` */
+    struct worker *worker; /* that runs it now, or ran it last */
+    struct worker *home;   /* sticky: the only worker that may run it; else NULL */
+    struct pool *pool;     /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
-    int budget;                     /* what it may still do before others get a turn: scheduler.h */
-    bool fpenv;                     /* its floating-point control words are its own */
+    int budget; /* what it may still do before others get a turn: scheduler.h */
+    bool fpenv; /* its floating-point control words are its own */
 };
 
 /* Starts a park: from now on it can be claimed by whoever gets the ticket.  cancellable: also by a cancellation. */

@@ -13,14 +13,15 @@ static void body(void *arg);
 struct context *
 weft__place_new(struct stack_cache *cache, const weft_task *t)
 {
-    struct stack *s = weft__stack_get(cache, t->stack_need <= load_relaxed(&weft__sched.stack_need) ? 0 : t->stack_need + sizeof(struct context));
+    struct stack *s = weft__stack_get(
+        cache, t->stack_need <= load_relaxed(&weft__sched.stack_need) ? 0 : t->stack_need + sizeof(struct context));
     if (!s) return NULL;
     size_t size = weft__stack_size(s);
     size_t top_used = weft__round_up(s->colour + sizeof(struct context), WEFT_CACHE_LINE);
     struct context *c = (struct context *)(void *)(s->low + size - top_used);
     store_relaxed(&c->run.ticket, 0); /* relaxed: nobody knows it */
     c->stack = s;
-    c->parker.context = c; /* the parker's word stays: its generations go on */
+    c->parker.context = c;       /* the parker's word stays: its generations go on */
     store_release(&s->owner, c); /* pairs with weft__stack_each */
     weft__context_make(&c->machine, s->low, size, top_used, body, c);
     return c;
@@ -64,7 +65,8 @@ run_task(struct context *c)
 static bool
 fits(const struct context *c, const weft_task *t)
 {
-    return t->stack_need <= load_relaxed(&weft__sched.stack_need) || t->stack_need + sizeof *c <= weft__stack_size(c->stack);
+    return t->stack_need <= load_relaxed(&weft__sched.stack_need) ||
+           t->stack_need + sizeof *c <= weft__stack_size(c->stack);
 }
 
 static void

@@ -34,10 +34,10 @@ enum { ROOT_STACK = 8 << 20 };
 static struct {
     pthread_mutex_t mutex;
     _Atomic uint32_t gate;
-    _Atomic bool forked;      /* this is a child of the process in which the runtime was running */
+    _Atomic bool forked; /* this is a child of the process in which the runtime was running */
     bool watches_fork;
-    bool run;                 /* weft_run owns the runtime */
-    int wanted;               /* workers that there is memory for */
+    bool run;   /* weft_run owns the runtime */
+    int wanted; /* workers that there is memory for */
     int bind;
     struct topology *topology;
 } runtime = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -63,7 +63,7 @@ struct visit {
     int slack;
 };
 
-static void
+static __attribute__((no_sanitize("address"))) void
 died(void *arg)
 {
     (void)arg;
@@ -78,11 +78,13 @@ work(struct worker *w)
     prctl(PR_SET_TIMERSLACK, 1); /* deadlines to the microsecond; the kernel's default is 50 us late */
     if (weft__stack_signals_enter(&v.signal_stack) < 0) {
         v.signal_stack = NULL;
-        weft__warn("worker %d: no memory for a signal stack: an overflow of a task's stack will not be explained", w->id);
+        weft__warn("worker %d: no memory for a signal stack: an overflow of a task's stack will not be explained",
+                   w->id);
     }
     if (runtime.bind == WEFT_BIND_CORES && w->id < weft__topology_places(runtime.topology)) {
         if (weft__topology_save_binding(runtime.topology, &v.binding) < 0) v.binding = NULL;
-        if (weft__topology_bind(runtime.topology, w->id) < 0) weft__warn("worker %d could not be bound to its core", w->id);
+        if (weft__topology_bind(runtime.topology, w->id) < 0)
+            weft__warn("worker %d could not be bound to its core", w->id);
     }
     errno = saved;
     weft__context_adopt(&w->base);
@@ -104,7 +106,8 @@ thread_main(void *arg)
 {
     struct worker *w = arg;
     uint32_t gate;
-    while ((gate = load_acquire(&runtime.gate)) == GATE_CLOSED) weft__futex_wait(&runtime.gate, GATE_CLOSED, INT64_MAX); /* pairs with open_gate */
+    while ((gate = load_acquire(&runtime.gate)) == GATE_CLOSED)
+        weft__futex_wait(&runtime.gate, GATE_CLOSED, INT64_MAX); /* pairs with open_gate */
     if (gate == GATE_OPEN) work(w);
     return NULL;
 }
@@ -146,7 +149,8 @@ free_worker(struct worker *w)
 static struct worker *
 new_worker(int id, bool alone, bool ordinary)
 {
-    struct worker *w = weft__hook_fail() ? NULL : aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
+    struct worker *w =
+        weft__hook_fail() ? NULL : aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
     if (!w) return NULL;
     memset(w, 0, sizeof *w);
     w->id = id;
@@ -250,7 +254,8 @@ create_threads(int first)
     for (int k = first; k < runtime.wanted; k++) {
         int error = create_thread(weft__sched.workers[k]);
         if (error == 0) continue;
-        weft__warn("%d of %d workers: the thread of the next could not be created: %s", k, runtime.wanted, strerror(error));
+        weft__warn("%d of %d workers: the thread of the next could not be created: %s", k, runtime.wanted,
+                   strerror(error));
         return k;
     }
     return runtime.wanted;
@@ -291,7 +296,7 @@ start_workers(const struct config *config, int first)
         return rc;
     }
     weft__sched.oversubscribed = n > weft__topology_usable_cores(runtime.topology);
-    store_relaxed(&weft__sched.root.cancelled, 0); /* relaxed: published by the state */
+    store_relaxed(&weft__sched.root.cancelled, 0);    /* relaxed: published by the state */
     store_release(&weft__sched.state, SCHED_RUNNING); /* release: pairs with weft__runtime_need */
     open_gate(GATE_OPEN);
     return 0;
@@ -362,7 +367,8 @@ int
 weft__runtime_need(void)
 {
     if (weft__forked()) return WEFT_ENOTSUP;
-    if (weft__likely(load_acquire(&weft__sched.state) != SCHED_STOPPED)) return 0; /* acquire: pairs with start_workers */
+    if (weft__likely(load_acquire(&weft__sched.state) != SCHED_STOPPED))
+        return 0; /* acquire: pairs with start_workers */
     int rc = weft_start(NULL);
     return rc == WEFT_EBUSY ? 0 : rc; /* another thread was faster */
 }
@@ -373,7 +379,9 @@ weft_stop(void)
     if (weft__worker()) return WEFT_EBUSY;
     if (weft__forked()) return WEFT_ENOTSUP;
     pthread_mutex_lock(&runtime.mutex);
-    int rc = load_relaxed(&weft__sched.state) == SCHED_STOPPED ? WEFT_ENOENT : runtime.run ? WEFT_EBUSY : 0; /* under the mutex */
+    int rc = load_relaxed(&weft__sched.state) == SCHED_STOPPED ? WEFT_ENOENT
+             : runtime.run                                     ? WEFT_EBUSY
+                                                               : 0; /* under the mutex */
     if (rc == 0) {
         store_seq_cst(&weft__sched.state, SCHED_CANCELLED); /* pairs with M2 of lifecycle.c */
         weft__sched_cancel_root();

@@ -190,7 +190,8 @@ pick(struct worker *w, struct entry *out)
     if (n % TIMER_TURN == 0 && weft__unlikely(weft__timers_next() != INT64_MAX)) weft__timers_poll();
     if (weft__unlikely(n % TURN == 0) && pick_turned(w, out, n / TURN)) return true;
 
-    if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out)) return true; /* relaxed: the exchange decides */
+    if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out))
+        return true; /* relaxed: the exchange decides */
     w->handoffs = 0;
     if (weft__deque_pop(&w->deque, out)) return claimed(out);
     if (n & 1 ? take_sticky(w, out) || take_fifo(w, out) : take_fifo(w, out) || take_sticky(w, out)) return true;
@@ -212,8 +213,11 @@ settle(struct worker *w)
     enum leaving leaving = w->leaving;
     w->leaving = LEFT_NOTHING;
     switch (leaving) {
-    case LEFT_NOTHING: break;
-    case LEFT_PARKED: weft__park_saved(c); break;
+    case LEFT_NOTHING:
+        break;
+    case LEFT_PARKED:
+        weft__park_saved(c);
+        break;
     case LEFT_YIELDED:
         if (c->home) keep(w, &c->run);
         else {
@@ -221,7 +225,9 @@ settle(struct worker *w)
             weft__idle_wake_one(w->pool);
         }
         break;
-    case LEFT_ENDED: weft__place_free(&w->stacks, c); break;
+    case LEFT_ENDED:
+        weft__place_free(&w->stacks, c);
+        break;
     }
 }
 
@@ -324,13 +330,15 @@ weft__sched_submit(struct worker *w, weft_task *t)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
     struct pool *p = &weft__sched.pools[POOL_DEFAULT];
-    if ((flags & WEFT_INTERACTIVE) && weft__sched.pools[POOL_INTERACTIVE].count > 0) p = &weft__sched.pools[POOL_INTERACTIVE];
+    if ((flags & WEFT_INTERACTIVE) && weft__sched.pools[POOL_INTERACTIVE].count > 0)
+        p = &weft__sched.pools[POOL_INTERACTIVE];
     if (flags & WEFT_STICKY) {
-        if (w && w->pool == p) {
+        if (w && (w->pool == p || !(flags & WEFT_INTERACTIVE))) { /* on the worker of whoever made it */
             keep(w, &t->run);
             return;
         }
-        struct worker *home = p->workers[(uint32_t)load_relaxed(&weft__sched.made[0]) % (uint32_t)p->count]; /* any will do */
+        struct worker *home =
+            p->workers[(uint32_t)load_relaxed(&weft__sched.made[0]) % (uint32_t)p->count]; /* any will do */
         weft__inject_push(&home->inbox, &t->run);
         weft__idle_wake_worker(home);
     } else if (w && w->pool == p) {

@@ -17,7 +17,7 @@ struct sched {
     struct worker **workers;  /* of all pools, by id */
     int count;
     _Atomic uint32_t stack_need; /* what a task may count on by default; set while stopped */
-    bool oversubscribed;      /* more workers than usable cores */
+    bool oversubscribed;         /* more workers than usable cores */
     weft_scope root;
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];

@@ -15,8 +15,11 @@ steal_from(struct deque *d, struct entry *out, bool *again)
 {
     for (;;) {
         switch (weft__deque_steal(d, out)) {
-        case DEQUE_EMPTY: return false;
-        case DEQUE_LOST: *again = true; return false;
+        case DEQUE_EMPTY:
+            return false;
+        case DEQUE_LOST:
+            *again = true;
+            return false;
         case DEQUE_ITEM:
             if (out->tag == 0) return true;
             if (weft__task_claim(weft__container(out->item, weft_task, run), out->tag)) return true;

@@ -34,7 +34,8 @@ check_options(const weft_task_options *in, weft_task_options *out)
     *out = (weft_task_options){0};
     if (!in) return 0;
     size_t size = in->size ? in->size : sizeof *in;
-    if (size > sizeof *in) return WEFT_EINVAL; /* made for a later library: it may ask for what this one does not know */
+    if (size > sizeof *in)
+        return WEFT_EINVAL; /* made for a later library: it may ask for what this one does not know */
     memcpy(out, in, size);
     if (out->flags & ~(unsigned)KNOWN_FLAGS) return WEFT_EINVAL;
     if (out->stack_size > STACK_NEED_MOST) return WEFT_EINVAL;
@@ -65,9 +66,9 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
 int
 weft__spawn_submit(struct worker *w, weft_task *t)
 {
-    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
-    weft__sched_made(w, daemon); /* M1 of lifecycle.c */
+    weft__sched_made(w, daemon);                                                /* M1 of lifecycle.c */
     if (!w) {
         int state = load_seq_cst(&weft__sched.state); /* M2 */
         if (state == SCHED_STOPPED || state == SCHED_LEAVING) {

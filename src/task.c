@@ -99,8 +99,7 @@ weft__task_recycle_slow(weft_task *t, struct task_cache *cache)
     if (cache == &single) give_back(cache, 1);
 }
 
-int __attribute__((section("weft_call"), noinline))
-weft__task_call(weft_task *t)
+int __attribute__((section("weft_call"), noinline)) weft__task_call(weft_task *t)
 {
     int code = t->fn(t->arg);
     __asm__ volatile("" ::: "memory"); /* no tail call: this frame marks where the task begins in a backtrace */
@@ -126,7 +125,8 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
     struct list waiting, ready = {NULL, NULL}, callbacks = {NULL, NULL};
     struct list_node *n;
     t->code = code;
-    if (phase == PHASE_FAILED && (load_relaxed(&t->flags) & TASK_MONITORED)) weft__failure_print(t); /* under no lock yet: see below */
+    if (phase == PHASE_FAILED && (load_relaxed(&t->flags) & TASK_MONITORED))
+        weft__failure_print(t); /* under no lock yet: see below */
 
     weft__acquire(&t->lock);
     waiting = t->waiters;
@@ -180,7 +180,8 @@ last_look(weft_task *t)
         drop_argument(t);
         weft__task_finish(t, PHASE_CANCELLED, WEFT_ECANCELED);
     }
-    if (phase == PHASE_FAILED && !(load_acquire(&t->flags) & TASK_OBSERVED)) weft__failure_unhandled(t); /* pairs with observe */
+    if (phase == PHASE_FAILED && !(load_acquire(&t->flags) & TASK_OBSERVED))
+        weft__failure_unhandled(t); /* pairs with observe */
 }
 
 void
@@ -210,11 +211,16 @@ enum weft_state
 weft_task_state(const weft_task *t)
 {
     switch (weft__task_phase(load_acquire(&t->run.ticket))) { /* acquire: pairs with the end of the task */
-    case PHASE_RUNNING: return WEFT_RUNNING;
-    case PHASE_COMPLETED: return WEFT_COMPLETED;
-    case PHASE_FAILED: return WEFT_FAILED;
-    case PHASE_CANCELLED: return WEFT_CANCELLED;
-    default: return WEFT_INITIALIZED;
+    case PHASE_RUNNING:
+        return WEFT_RUNNING;
+    case PHASE_COMPLETED:
+        return WEFT_COMPLETED;
+    case PHASE_FAILED:
+        return WEFT_FAILED;
+    case PHASE_CANCELLED:
+        return WEFT_CANCELLED;
+    default:
+        return WEFT_INITIALIZED;
     }
 }
 

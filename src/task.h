@@ -32,17 +32,17 @@ enum {
 };
 
 enum { /* flags, above those of weft_task_options */
-    TASK_OPTIONS = WEFT_STICKY | WEFT_DAEMON | WEFT_INTERACTIVE | WEFT_FPENV,
-    TASK_OBSERVED = 1 << 8,  /* somebody looked at how it ended */
-    TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
-    TASK_REPORTED = 1 << 10, /* and has printed */
-    TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
-    TASK_LADEN = 1 << 17,    /* it has a name, a drop function, or a failure: not zero when it is recycled */
-    TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
-    TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
-    TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
-    TASK_PARKED = 1 << 15,   /* in weft_park, and not scheduled yet.  Under the lock */
-    TASK_RESUMED = 1 << 16   /* scheduled, and not back from weft_park yet.  Set under the lock */
+       TASK_OPTIONS = WEFT_STICKY | WEFT_DAEMON | WEFT_INTERACTIVE | WEFT_FPENV,
+       TASK_OBSERVED = 1 << 8,  /* somebody looked at how it ended */
+       TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
+       TASK_REPORTED = 1 << 10, /* and has printed */
+       TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
+       TASK_LADEN = 1 << 17,    /* it has a name, a drop function, or a failure: not zero when it is recycled */
+       TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
+       TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
+       TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
+       TASK_PARKED = 1 << 15,   /* in weft_park, and not scheduled yet.  Under the lock */
+       TASK_RESUMED = 1 << 16   /* scheduled, and not back from weft_park yet.  Set under the lock */
 };
 
 enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };
@@ -56,22 +56,22 @@ struct weft_task {
     struct runnable run; /* ticket; link, or place once it has started */
     weft_fn *fn;
     void *arg;
-    void *value;              /* of weft_return */
+    void *value; /* of weft_return */
     _Atomic uint32_t refs;
-    int code;                 /* how it ended; while it runs, the code of a permit */
+    int code; /* how it ended; while it runs, the code of a permit */
     weft_scope *scope;
-    _Atomic int16_t home;     /* the worker in whose deque it was put, or TASK_NOWHERE */
-    _Atomic bool waiting;     /* parked on an object: weft_schedule refuses it */
+    _Atomic int16_t home; /* the worker in whose deque it was put, or TASK_NOWHERE */
+    _Atomic bool waiting; /* parked on an object: weft_schedule refuses it */
     _Atomic uint32_t flags;
 
-    weft__lock lock;          /* guards waiters, permits, and the step into the ended phases */
-    uint32_t stack_need;      /* bytes of stack it may count on */
-    struct list waiters;      /* struct waiter: parked, or callbacks */
-    weft_task *outer;         /* the task below it on its context: the one that waits for it in place */
+    weft__lock lock;     /* guards waiters, permits, and the step into the ended phases */
+    uint32_t stack_need; /* bytes of stack it may count on */
+    struct list waiters; /* struct waiter: parked, or callbacks */
+    weft_task *outer;    /* the task below it on its context: the one that waits for it in place */
     const char *name;
     void (*drop)(void *arg);
-    struct failure *failure;  /* of weft_fail */
-    void *permit;             /* the value of a permit */
+    struct failure *failure; /* of weft_fail */
+    void *permit;            /* the value of a permit */
 
     _Alignas(16) unsigned char data[TASK_INLINE_DATA]; /* of weft_spawn_copy */
 };
@@ -106,7 +106,8 @@ weft__task_set_phase(weft_task *t, unsigned phase)
 static inline bool
 weft__task_done(const weft_task *t)
 {
-    return weft__task_phase(load_acquire(&t->run.ticket)) >= PHASE_COMPLETED; /* acquire: pairs with the end of the task */
+    return weft__task_phase(load_acquire(&t->run.ticket)) >=
+           PHASE_COMPLETED; /* acquire: pairs with the end of the task */
 }
 
 /* Claims t, which the caller found in a queue or as its own child, for running: CAS from QUEUED to RUNNING. */
@@ -114,7 +115,8 @@ static inline bool
 weft__task_claim(weft_task *t, uint64_t tag)
 {
     uint64_t expected = tag;
-    return cas_acq_rel(&t->run.ticket, &expected, tag - PHASE_QUEUED + PHASE_RUNNING); /* against owner and thief alike */
+    return cas_acq_rel(&t->run.ticket, &expected,
+                       tag - PHASE_QUEUED + PHASE_RUNNING); /* against owner and thief alike */
 }
 
 /* The same where nobody else can claim it. */
@@ -162,7 +164,8 @@ void weft__task_cache_flush(struct task_cache *cache);
 
 /* Fills in a descriptor; the rest of it is zero while it is free, or written before it is read.  Its phase is left FREE. */
 static inline void
-weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags, uint32_t refs, int home)
+weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags,
+                uint32_t refs, int home)
 {
     t->fn = fn;
     t->arg = arg;

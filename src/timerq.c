@@ -30,8 +30,8 @@ enum { LEVELS = 8, SLOT_BITS = 6, SLOTS = 1 << SLOT_BITS, TICK_BITS = 13, BATCH 
 
 static struct {
     weft__lock lock;
-    uint64_t tick;                        /* everything due at or before it has fired */
-    uint64_t occupied[LEVELS];            /* bit s: slots[level][s] is not empty */
+    uint64_t tick;             /* everything due at or before it has fired */
+    uint64_t occupied[LEVELS]; /* bit s: slots[level][s] is not empty */
     struct list slots[LEVELS][SLOTS];
     weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t next;
     bool started;

@@ -13,8 +13,8 @@ struct timer {
     int64_t when;
     struct parker *parker;
     uint64_t ticket;
-    uint16_t slot;         /* where in the wheel it is */
-    bool pending;          /* in the wheel: under the wheel's lock */
+    uint16_t slot; /* where in the wheel it is */
+    bool pending;  /* in the wheel: under the wheel's lock */
 };
 
 /* At `when` the park gets WEFT_ETIMEDOUT, if nobody was faster. */

@@ -13,7 +13,8 @@ weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool can
     } else {
         w->parker = &w->thread;
         w->thread.context = NULL;
-        store_relaxed(&w->thread.word, 0);  /* relaxed, as the next: the registration publishes it, under the object's lock */
+        store_relaxed(&w->thread.word,
+                      0); /* relaxed, as the next: the registration publishes it, under the object's lock */
         store_relaxed(&w->thread.futex, 0);
     }
     w->cancellable = cancellable;

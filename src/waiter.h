@@ -26,10 +26,10 @@ struct waiter {
     struct list_node node; /* the object's lock */
     struct parker *parker; /* NULL: not a parker but a callback of weft_ondone */
     uint64_t ticket;
-    uint32_t index;        /* which of the parker's registrations this is */
-    int code;              /* what the wait returns, between claim and wake */
-    void *slot;            /* the object's: where a value is, or goes to */
-    size_t count;          /* the object's: how many values */
+    uint32_t index; /* which of the parker's registrations this is */
+    int code;       /* what the wait returns, between claim and wake */
+    void *slot;     /* the object's: where a value is, or goes to */
+    size_t count;   /* the object's: how many values */
 };
 
 struct wait {

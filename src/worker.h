@@ -19,36 +19,36 @@ enum leaving { LEFT_NOTHING, LEFT_PARKED, LEFT_YIELDED, LEFT_ENDED };
 
 struct worker {
     /* The worker's own. */
-    struct context *context;      /* the one that runs; NULL: the worker's own stack does */
-    struct context *left;         /* the one that was just switched away from, */
-    enum leaving leaving;         /* and why */
-    bool searching;               /* counted in its pool's idle.searching */
-    bool alone;                   /* there is no other worker that could steal */
-    bool ordinary;                /* of the default pool */
-    uint32_t stack_need;          /* what a task may count on by default */
-    uint32_t handoffs;            /* contexts taken from `next` in a row */
+    struct context *context; /* the one that runs; NULL: the worker's own stack does */
+    struct context *left;    /* the one that was just switched away from, */
+    enum leaving leaving;    /* and why */
+    bool searching;          /* counted in its pool's idle.searching */
+    bool alone;              /* there is no other worker that could steal */
+    bool ordinary;           /* of the default pool */
+    uint32_t stack_need;     /* what a task may count on by default */
+    uint32_t handoffs;       /* contexts taken from `next` in a row */
     struct task_cache tasks;
     struct stack_cache stacks;
-    struct runlist sticky;        /* ready here, and nowhere else: FIFO */
-    struct machine_context base;  /* the worker's own stack: search and sleep */
+    struct runlist sticky;       /* ready here, and nowhere else: FIFO */
+    struct machine_context base; /* the worker's own stack: search and sleep */
     struct pool *pool;
     struct rng rng;
-    int id;                       /* weft_worker */
-    int place;                    /* index in the pool */
-    int *victims;                 /* the other workers of the pool, nearest first, */
-    int *rings;                   /* and where each ring of equal distance ends; 0-terminated */
+    int id;       /* weft_worker */
+    int place;    /* index in the pool */
+    int *victims; /* the other workers of the pool, nearest first, */
+    int *rings;   /* and where each ring of equal distance ends; 0-terminated */
     pthread_t thread;
 
     /* The worker writes, others read. */
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t dispatches;
-    _Atomic uint64_t made[2];     /* tasks scheduled and tasks ended by this worker: */
-    _Atomic uint64_t ended[2];    /* [0] ordinary, [1] daemons */
+    _Atomic uint64_t made[2];  /* tasks scheduled and tasks ended by this worker: */
+    _Atomic uint64_t ended[2]; /* [0] ordinary, [1] daemons */
 
     /* Others write. */
     weft__aligned(WEFT_CACHE_LINE) _Atomic(struct context *) next; /* woken by the running task: the hand-off */
-    struct inject inbox;          /* for this worker only */
-    struct deque deque;           /* tasks that have not started: LIFO */
-    struct deque fifo;            /* contexts, and tasks from outside: FIFO */
+    struct inject inbox;                                           /* for this worker only */
+    struct deque deque;                                            /* tasks that have not started: LIFO */
+    struct deque fifo;                                             /* contexts, and tasks from outside: FIFO */
 
     /* idle.c; under the pool's idle.lock. */
     weft__aligned(WEFT_CACHE_LINE) struct list_node sleeper;
@@ -62,13 +62,13 @@ struct worker {
 struct idle {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t sleeping;
     _Atomic uint32_t searching;
-    _Atomic bool handoff;         /* something was put in a `next` since the sentinel looked */
-    _Atomic bool shallow;         /* the sentinel sleeps for a millisecond at most */
-    _Atomic int64_t wakes_at;     /* when the sentinel will look at the timers again */
+    _Atomic bool handoff;     /* something was put in a `next` since the sentinel looked */
+    _Atomic bool shallow;     /* the sentinel sleeps for a millisecond at most */
+    _Atomic int64_t wakes_at; /* when the sentinel will look at the timers again */
     uint32_t most_searching;
     weft__lock lock;
-    struct list sleepers;         /* under lock, as the next */
-    struct worker *sentinel;      /* the sleeper that looks after timers and hand-offs */
+    struct list sleepers;    /* under lock, as the next */
+    struct worker *sentinel; /* the sleeper that looks after timers and hand-offs */
 };
 
 /* Workers that share their work. */

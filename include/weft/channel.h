@@ -65,13 +65,15 @@ WEFT_API WEFT_MUSTUSE int weft_channel_wait_until(weft_channel *c, weft_time dea
  * put.  *done, unless done is NULL, receives the number that was put, also when the call fails.                   [C]
  * Other putters may come between parts of a batch that had to park.  Codes as for put. */
 WEFT_API WEFT_MUSTUSE int weft_channel_put_n(weft_channel *c, const void *values, size_t n, size_t *done);
-WEFT_API WEFT_MUSTUSE int weft_channel_put_n_until(weft_channel *c, const void *values, size_t n, size_t *done, weft_time deadline);
+WEFT_API WEFT_MUSTUSE int weft_channel_put_n_until(weft_channel *c, const void *values, size_t n, size_t *done,
+                                                   weft_time deadline);
 
 /* Takes what is there, at least one element and at most max, into values; parks only while there is none.
  * *got, unless got is NULL, receives the number; 0 if the call fails.  max 0 returns 0 at once.                   [C]
  * Codes as for take. */
 WEFT_API WEFT_MUSTUSE int weft_channel_take_n(weft_channel *c, void *values, size_t max, size_t *got);
-WEFT_API WEFT_MUSTUSE int weft_channel_take_n_until(weft_channel *c, void *values, size_t max, size_t *got, weft_time deadline);
+WEFT_API WEFT_MUSTUSE int weft_channel_take_n_until(weft_channel *c, void *values, size_t max, size_t *got,
+                                                    weft_time deadline);
 
 /* Closes the channel and wakes everybody who is parked on it: takers and fetchers, then waiters, then putters, whose values
  * are not put.  Later calls, once the buffer is drained, return code; 0 stands for WEFT_ECLOSED.  Closing again replaces the

@@ -35,7 +35,8 @@ typedef struct weft_reduction {
 /* Reduces begin .. end - 1 to *result; an empty range gives the identity.  The tree of combinations depends on the range and
  * the grain alone: the same bits for any number of workers.  grain 0: chosen from the length of the range.        [C]
  * Codes as for weft_for; *result is untouched if the call fails. */
-WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, const weft_reduction *r, void *ctx, void *result);
+WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, const weft_reduction *r, void *ctx,
+                                      void *result);
 
 /* Runs f(a) and g(b), perhaps at the same time, and returns when both have ended: f's code if that is negative, else g's.
  * Both run even if one fails.                                                                                    [C]

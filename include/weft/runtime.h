@@ -33,7 +33,8 @@ typedef struct weft_config {
     int bind;          /* WEFT_BIND_... */
     void (*on_unhandled)(weft_task *t, int code); /* a task failed and nobody looked; NULL: print like an errormonitor.
                                                      Must not park; t is valid during the call */
-    void (*on_misuse)(const char *what);          /* NULL: print and abort; if it returns, the call that was wrong returns its code */
+    void (*on_misuse)(
+        const char *what); /* NULL: print and abort; if it returns, the call that was wrong returns its code */
 } weft_config;
 
 /* Runs fn(arg) as the root task, with the calling thread as worker 0.  Returns fn's code when fn has returned and every

@@ -40,8 +40,8 @@ typedef struct weft_task_options {
     const char *name;        /* shown in messages; not copied: must outlive the task.  NULL: none */
     weft_scope *scope;       /* NULL: the caller's own */
     void (*drop)(void *arg); /* called instead of the body if that never runs.  Must not park.  NULL: nothing */
-    size_t stack_size;       /* bytes of stack that the body may count on; 0: a quarter of the configuration's stack_size */
-    unsigned flags;          /* WEFT_STICKY | ... */
+    size_t stack_size; /* bytes of stack that the body may count on; 0: a quarter of the configuration's stack_size */
+    unsigned flags;    /* WEFT_STICKY | ... */
 } weft_task_options;
 
 /* Spawning.  Each makes a task that is scheduled at once and may run before the call returns; no call parks.

@@ -14,7 +14,7 @@ WEFT_BEGIN
 #define WEFT_MS ((int64_t)1000000)
 #define WEFT_S ((int64_t)1000000000)
 
-#define WEFT_NOW ((weft_time)0)             /* as a deadline: do not wait at all; WEFT_EAGAIN where waiting were needed */
+#define WEFT_NOW ((weft_time)0) /* as a deadline: do not wait at all; WEFT_EAGAIN where waiting were needed */
 #define WEFT_FOREVER ((weft_time)INT64_MAX) /* as a deadline: no limit */
 
 /* The monotonic clock, in nanoseconds since some fixed point in the past.  Always above WEFT_NOW. */

@@ -1,0 +1,56 @@
+/* forkjoin.c - what it costs to fork and join a task: the Fibonacci numbers, without a cut-off. */
+#include "on_weft.h"
+#include "work.h"
+
+static int
+by_spawn(void *arg)
+{
+    struct fib *f = arg;
+    if (f->n < 2) {
+        f->result = (uint64_t)f->n;
+        return 0;
+    }
+    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+    weft_task *t;
+    if (weft_spawn(&t, by_spawn, &a) < 0) return -1;
+    int code = by_spawn(&b);
+    if (weft_join(t) < 0 || code < 0) return -1;
+    f->result = a.result + b.result;
+    return 0;
+}
+
+static int
+by_both(void *arg)
+{
+    struct fib *f = arg;
+    if (f->n < 2) {
+        f->result = (uint64_t)f->n;
+        return 0;
+    }
+    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+    if (weft_both(by_both, &a, by_both, &b) < 0) return -1;
+    f->result = a.result + b.result;
+    return 0;
+}
+
+static void
+spawn_and_join(struct bench_sample *s)
+{
+    fib_sample(s, by_spawn);
+}
+
+static void
+both(struct bench_sample *s)
+{
+    fib_sample(s, by_both);
+}
+
+static const struct bench_value values[] = {{"forkjoin", "ns", "fork"}};
+static const struct bench_variant variants[] = {
+    {"serial", BENCH_TWIN, fib_twin},
+    {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
+    {"both", BENCH_ONE_AND_ALL, both},
+};
+static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 0)};
+
+BENCH_MAIN(groups)
