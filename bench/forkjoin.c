@@ -45,12 +45,11 @@ both(struct bench_sample *s)
     fib_sample(s, by_both);
 }
 
-static const struct bench_value values[] = {{"forkjoin", "ns", "fork"}};
 static const struct bench_variant variants[] = {
     {"serial", BENCH_TWIN, fib_twin},
     {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
     {"both", BENCH_ONE_AND_ALL, both},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 0)};
+static const struct bench_group groups[] = {BENCH_GROUP(fib_values, variants, 0)};
 
 BENCH_MAIN(groups)

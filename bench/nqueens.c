@@ -28,11 +28,10 @@ spawn_and_join(struct bench_sample *s)
     queens_sample(s, search);
 }
 
-static const struct bench_value values[] = {{"nqueens", "ns", "task"}};
 static const struct bench_variant variants[] = {
     {"serial", BENCH_TWIN, queens_twin},
     {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 0)};
+static const struct bench_group groups[] = {BENCH_GROUP(queens_values, variants, 0)};
 
 BENCH_MAIN(groups)

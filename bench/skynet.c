@@ -30,11 +30,10 @@ spawn_and_join(struct bench_sample *s)
     sky_sample(s, grow);
 }
 
-static const struct bench_value values[] = {{"skynet", "ns", "task"}};
 static const struct bench_variant variants[] = {
     {"serial", BENCH_TWIN, sky_twin},
     {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 0)};
+static const struct bench_group groups[] = {BENCH_GROUP(sky_values, variants, 0)};
 
 BENCH_MAIN(groups)

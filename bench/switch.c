@@ -2,8 +2,6 @@
 #include "on_weft.h"
 #include "threads.h"
 
-#include <sched.h>
-
 /* Two that give way to each other, each `yields` times. */
 static int yields;
 
@@ -50,17 +48,11 @@ yielder_thread(void *arg)
     return NULL;
 }
 
-/* Two threads on one core: the first of those that the process may use. */
+/* Two threads on one core. */
 static void
 yield_threads(struct bench_sample *s)
 {
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) bench_fail("sched_getaffinity: %s", strerror(errno));
-    size_t core = 0;
-    while (!CPU_ISSET(core, &allowed)) core++;
-    CPU_ZERO(&one);
-    CPU_SET(core, &one);
-    if (sched_setaffinity(0, sizeof one, &one) < 0) bench_fail("sched_setaffinity: %s", strerror(errno));
+    thread_bind(0);
     int done[2];
     pthread_t pair[2];
     yields = bench_size(50000, 5000);
@@ -150,7 +142,7 @@ static const struct bench_value yield_values[] = {{"yield", "ns", "yield"}};
 static const struct bench_variant yield_variants[] = {
     {"pthread", BENCH_TWIN, yield_threads},
     {"yield", BENCH_ONE, yield},
-    {"yield, sticky", BENCH_ONE_AND_ALL, yield_sticky},
+    {"yield-sticky", BENCH_ONE_AND_ALL, yield_sticky},
 };
 static const struct bench_value park_values[] = {{"park", "ns", "round trip"}};
 static const struct bench_variant park_variants[] = {

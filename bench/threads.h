@@ -5,6 +5,7 @@
 #include "bench.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 static inline pthread_t
 thread_start(void *(*fn)(void *), void *arg, const pthread_attr_t *attr)
@@ -13,6 +14,20 @@ thread_start(void *(*fn)(void *), void *arg, const pthread_attr_t *attr)
     int error = pthread_create(&t, attr, fn, arg);
     if (error) bench_fail("pthread_create: %s", strerror(error));
     return t;
+}
+
+/* Binds the calling thread, and the threads that it starts, to one of the cores that it may use; they are counted from 0, over
+ * and over. */
+static inline void
+thread_bind(int number)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) bench_fail("sched_getaffinity: %s", strerror(errno));
+    size_t core = 0;
+    for (number %= CPU_COUNT(&allowed); !CPU_ISSET(core, &allowed) || number-- > 0;) core++;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    if (sched_setaffinity(0, sizeof one, &one) < 0) bench_fail("sched_setaffinity: %s", strerror(errno));
 }
 
 /* What a thread parks on: opened once for each time that it is passed. */

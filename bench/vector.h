@@ -53,7 +53,7 @@ fill_sample(struct bench_sample *s, void (*fill)(struct vector *))
     fill(&v);
     int64_t begun = bench_now();
     for (int i = 0; i < VECTOR_PASSES; i++) fill(&v);
-    s->values[0] = bench_since(begun, VECTOR_PASSES * (double)v.n);
+    s->values[0] = bench_since(begun, (double)(v.n * VECTOR_PASSES));
     sum_range(0, v.n, &sum, &v);
     s->check = (uint64_t)sum;
     free(v.x);
@@ -69,7 +69,7 @@ sum_sample(struct bench_sample *s, double (*sum_all)(struct vector *))
     sum_all(&v);
     int64_t begun = bench_now();
     for (int i = 0; i < VECTOR_PASSES; i++) sum += sum_all(&v);
-    s->values[0] = bench_since(begun, VECTOR_PASSES * (double)v.n);
+    s->values[0] = bench_since(begun, (double)(v.n * VECTOR_PASSES));
     s->check = (uint64_t)sum;
     free(v.x);
 }

@@ -170,6 +170,7 @@ static void *
 sleeper_thread(void *arg)
 {
     struct pair *p = arg;
+    thread_bind(1);
     for (; p->done < p->n; p->done++) {
         turnstile_pass(&p->wake);
         p->ns[p->done] = (double)(bench_now() - p->sent);
@@ -182,6 +183,7 @@ static void *
 waker_thread(void *arg)
 {
     struct pair *p = arg;
+    thread_bind(0);
     for (int i = 0; i < p->n; i++) {
         struct timespec pause = {0, (long)p->pause};
         nanosleep(&pause, NULL);
@@ -197,7 +199,7 @@ wake_threads(struct bench_sample *s, int64_t pause)
 {
     struct pair *p = bench_alloc(1, sizeof *p);
     *p = (struct pair){.pause = pause, .n = wakes(pause), .wake = TURNSTILE, .answer = TURNSTILE};
-    prctl(PR_SET_TIMERSLACK, 1); /* as Weft's workers do: the pauses are as long */
+    prctl(PR_SET_TIMERSLACK, 1); /* as Weft's workers do, and they are bound: the pauses are as long, the ways as far */
     pthread_t one = thread_start(sleeper_thread, p, NULL), two = thread_start(waker_thread, p, NULL);
     pthread_join(one, NULL);
     pthread_join(two, NULL);

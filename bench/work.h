@@ -206,4 +206,8 @@ queens_twin(struct bench_sample *s)
     queens_sample(s, queens_serial);
 }
 
+__attribute__((unused)) static const struct bench_value fib_values[] = {{"forkjoin", "ns", "fork"}};
+__attribute__((unused)) static const struct bench_value sky_values[] = {{"skynet", "ns", "task"}};
+__attribute__((unused)) static const struct bench_value queens_values[] = {{"nqueens", "ns", "task"}};
+
 #endif

@@ -192,14 +192,14 @@ join_in_place(weft_task *t, int *code)
 int
 weft_join(weft_task *t)
 {
-    int code;
+    int code = 0;
     return weft__likely(join_in_place(t, &code)) ? code : weft_join_until(t, WEFT_FOREVER);
 }
 
 int
 weft__join_always(weft_task *t, bool *stackless)
 {
-    int code;
+    int code = 0;
     *stackless = false;
     if (weft__likely(join_in_place(t, &code))) return code;
     code = await(t, WEFT_FOREVER, false);

@@ -48,12 +48,6 @@ weft__task_cache(void)
     return w ? &w->tasks : NULL;
 }
 
-static bool
-owned_by_pool(const struct worker *w, const struct context *c)
-{
-    return w && w->pool == c->pool;
-}
-
 /* Where only this worker looks, and nothing is allocated. */
 static void
 keep(struct worker *w, struct runnable *r)
@@ -71,23 +65,24 @@ enqueue(struct worker *w, struct runnable *r, uint64_t tag)
 void
 weft__ready(struct context *c)
 {
-    struct worker *w = weft__worker();
-    if (c->home) {
-        if (w == c->home) {
+    struct worker *w = weft__worker(), *home = c->home; /* read now: once c is queued it may run, and end */
+    struct pool *pool = c->pool;
+    if (home) {
+        if (w == home) {
             keep(w, &c->run);
         } else {
-            weft__inject_push(&c->home->inbox, &c->run);
-            weft__idle_wake_worker(c->home);
+            weft__inject_push(&home->inbox, &c->run);
+            weft__idle_wake_worker(home);
         }
-    } else if (!owned_by_pool(w, c)) {
-        weft__inject_push(&c->pool->inject, &c->run);
-        weft__idle_wake_one(c->pool);
+    } else if (!w || w->pool != pool) {
+        weft__inject_push(&pool->inject, &c->run);
+        weft__idle_wake_one(pool);
     } else if (!load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
         store_release(&w->next, c);       /* release: pairs with the thief's acquire */
-        if (!w->alone) weft__idle_handoff(w->pool);
+        if (!w->alone) weft__idle_handoff(pool);
     } else {
         enqueue(w, &c->run, 0);
-        weft__idle_wake_one(w->pool);
+        weft__idle_wake_one(pool);
     }
 }
 

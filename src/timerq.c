@@ -177,7 +177,7 @@ void
 weft__timers_poll(void)
 {
     uint64_t now = current_tick();
-    bool done = !wheel.started;
+    bool done = false;
     while (!done) {
         struct parker *ready[BATCH];
         unsigned count = 0;

@@ -431,19 +431,3 @@ TASK_TEST(channel_bind, races, "a bind that races with the end of the task close
         weft_channel_release(r.c);
     }
 }
-
-TASK_TEST(channel_bind, seen_ended, "who has waited for a task finds the channels closed that were bound to it")
-{
-    int code = 0;
-    for (int i = 0; i < 1000; i++) {
-        weft_channel *c = channel_of(0);
-        weft_task *t = NULL;
-        if (!CHECK_INT(weft_task_new(&t, end_at_once, &code, NULL), 0)) return;
-        CHECK_INT(weft_channel_bind(c, t), 0);
-        CHECK_INT(weft_schedule(t), 0);
-        CHECK_INT(i % 2 ? weft_wait(t) : weft_wait_until(t, weft_in(PATIENCE)), 0);
-        CHECK(!weft_channel_isopen(c));
-        joined(t, 0);
-        weft_channel_release(c);
-    }
-}

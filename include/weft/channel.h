@@ -82,6 +82,7 @@ WEFT_API bool weft_channel_close(weft_channel *c, int code);
 
 /* Closes c when t ends, if it is still open then: with WEFT_ECLOSED if t completed, with t's code if not.  Several channels
  * may be bound to one task, several tasks to one channel.  If t has ended, c is closed at once.
+ * Who polls weft_task_isdone may see that t has ended a moment before c is closed.
  *   WEFT_ENOMEM  no memory; nothing was bound */
 WEFT_API WEFT_MUSTUSE int weft_channel_bind(weft_channel *c, weft_task *t);
 

@@ -1,0 +1,202 @@
+/* openmp.c - the benchmarks of trees and loops on OpenMP, with the runtime library of the compiler. */
+#include "../vector.h"
+#include "../work.h"
+
+#include <omp.h>
+
+/* ---- Trees ------------------------------------------------------------------------------------------------------ */
+
+static int
+fib_task(void *arg)
+{
+    struct fib *f = arg;
+    if (f->n < 2) {
+        f->result = (uint64_t)f->n;
+        return 0;
+    }
+    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+#pragma omp task shared(a)
+    fib_task(&a);
+    fib_task(&b);
+#pragma omp taskwait
+    f->result = a.result + b.result;
+    return 0;
+}
+
+static int
+sky_task(void *arg)
+{
+    struct sky *s = arg;
+    if (s->leaves == 1) {
+        s->sum = s->number;
+        return 0;
+    }
+    struct sky children[SKY_CHILDREN];
+    for (int i = 0; i < SKY_CHILDREN; i++) {
+        children[i] = sky_child(s, i);
+#pragma omp task shared(children) firstprivate(i)
+        sky_task(&children[i]);
+    }
+#pragma omp taskwait
+    s->sum = 0;
+    for (int i = 0; i < SKY_CHILDREN; i++) s->sum += children[i].sum;
+    return 0;
+}
+
+static int
+queens_task(void *arg)
+{
+    struct queens *q = arg, next[QUEENS_MAX];
+    int n = 0;
+    q->solutions = q->row == q->n;
+    if (q->row == q->n) return 0;
+    for (int column = 0; column < q->n; column++) {
+        if (!queens_next(q, column, &next[n])) continue;
+#pragma omp task shared(next) firstprivate(n)
+        queens_task(&next[n]);
+        n++;
+    }
+#pragma omp taskwait
+    for (int i = 0; i < n; i++) q->solutions += next[i].solutions;
+    return 0;
+}
+
+/* Runs the root of a tree on the whole team. */
+static int
+on_team(int (*fn)(void *), void *arg)
+{
+    int code = 0;
+#pragma omp parallel
+#pragma omp single
+    code = fn(arg);
+    return code;
+}
+
+static int
+fib_root(void *arg)
+{
+    return on_team(fib_task, arg);
+}
+
+static int
+sky_root(void *arg)
+{
+    return on_team(sky_task, arg);
+}
+
+static int
+queens_root(void *arg)
+{
+    return on_team(queens_task, arg);
+}
+
+static void
+fib_tree(struct bench_sample *s)
+{
+    fib_sample(s, fib_root);
+}
+
+static void
+sky_tree(struct bench_sample *s)
+{
+    sky_sample(s, sky_root);
+}
+
+static void
+queens_tree(struct bench_sample *s)
+{
+    queens_sample(s, queens_root);
+}
+
+/* ---- Loops ------------------------------------------------------------------------------------------------------ */
+
+static void
+empty_loop(struct bench_sample *s)
+{
+    int calls = loop_calls() / 10, n = bench.workers;
+    for (int warm = 1; warm >= 0; warm--) {
+        int64_t begun = bench_now();
+        for (int i = 0; i < (warm ? 100 : calls); i++) {
+#pragma omp parallel for schedule(static)
+            for (int k = 0; k < n; k++) empty_serial((size_t)k, (size_t)k + 1, NULL);
+        }
+        s->values[0] = bench_since(begun, calls);
+    }
+}
+
+static void
+fill_all(struct vector *v)
+{
+    double *x = v->x;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < v->n; i++) x[i] = (double)(int64_t)(i & 1023);
+}
+
+static double
+sum_all(struct vector *v)
+{
+    const double *x = v->x;
+    double sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum)
+    for (size_t i = 0; i < v->n; i++) sum += x[i];
+    return sum;
+}
+
+static void
+fill(struct bench_sample *s)
+{
+    fill_sample(s, fill_all);
+}
+
+static void
+sum(struct bench_sample *s)
+{
+    sum_sample(s, sum_all);
+}
+
+/* ---- What is measured ------------------------------------------------------------------------------------------- */
+
+static void
+run(int workers, void (*body)(void *), void *arg)
+{
+    omp_set_num_threads(workers);
+    body(arg);
+}
+
+static const struct bench_host host = {"peer", omp_get_max_threads, run};
+
+static const struct bench_variant fib_variants[] = {
+    {"serial", BENCH_TWIN, fib_twin},
+    {"openmp-tasks", BENCH_ONE_AND_ALL, fib_tree},
+};
+static const struct bench_variant sky_variants[] = {
+    {"serial", BENCH_TWIN, sky_twin},
+    {"openmp-tasks", BENCH_ONE_AND_ALL, sky_tree},
+};
+static const struct bench_variant queens_variants[] = {
+    {"serial", BENCH_TWIN, queens_twin},
+    {"openmp-tasks", BENCH_ONE_AND_ALL, queens_tree},
+};
+static const struct bench_variant empty_variants[] = {
+    {"serial", BENCH_TWIN, empty_twin},
+    {"openmp-for", BENCH_ONE_AND_ALL, empty_loop},
+};
+static const struct bench_variant fill_variants[] = {
+    {"serial", BENCH_TWIN, fill_twin},
+    {"openmp-for", BENCH_ONE_AND_ALL, fill},
+};
+static const struct bench_variant sum_variants[] = {
+    {"serial", BENCH_TWIN, sum_twin},
+    {"openmp-reduction", BENCH_ONE_AND_ALL, sum},
+};
+static const struct bench_group groups[] = {
+    BENCH_GROUP(fib_values, fib_variants, 0),     BENCH_GROUP(sky_values, sky_variants, 0),
+    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 0),   BENCH_GROUP(sum_values, sum_variants, 0),
+};
+
+int
+main(int argc, char **argv)
+{
+    return bench_main(argc, argv, &host, groups, BENCH_COUNT(groups));
+}

@@ -1,0 +1,174 @@
+/* tbb.cpp - the benchmarks of trees and loops on oneTBB. */
+#include "../vector.h"
+#include "../work.h"
+
+#include <functional>
+#include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
+#include <tbb/parallel_for.h>
+#include <tbb/parallel_invoke.h>
+#include <tbb/parallel_reduce.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+namespace {
+
+/* ---- Trees ------------------------------------------------------------------------------------------------------ */
+
+int
+fib_invoke(void *arg)
+{
+    fib *f = static_cast<fib *>(arg);
+    if (f->n < 2) {
+        f->result = static_cast<uint64_t>(f->n);
+        return 0;
+    }
+    fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+    tbb::parallel_invoke([&] { fib_invoke(&a); }, [&] { fib_invoke(&b); });
+    f->result = a.result + b.result;
+    return 0;
+}
+
+int
+fib_group(void *arg)
+{
+    fib *f = static_cast<fib *>(arg);
+    if (f->n < 2) {
+        f->result = static_cast<uint64_t>(f->n);
+        return 0;
+    }
+    fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+    tbb::task_group tasks;
+    tasks.run([&] { fib_group(&a); });
+    fib_group(&b);
+    tasks.wait();
+    f->result = a.result + b.result;
+    return 0;
+}
+
+int
+sky_group(void *arg)
+{
+    sky *s = static_cast<sky *>(arg);
+    if (s->leaves == 1) {
+        s->sum = s->number;
+        return 0;
+    }
+    sky children[SKY_CHILDREN];
+    tbb::task_group tasks;
+    for (int i = 0; i < SKY_CHILDREN; i++) {
+        children[i] = sky_child(s, i);
+        tasks.run([child = &children[i]] { sky_group(child); });
+    }
+    tasks.wait();
+    s->sum = 0;
+    for (const sky &child : children) s->sum += child.sum;
+    return 0;
+}
+
+int
+queens_group(void *arg)
+{
+    queens *q = static_cast<queens *>(arg), next[QUEENS_MAX];
+    int n = 0;
+    q->solutions = q->row == q->n;
+    if (q->row == q->n) return 0;
+    tbb::task_group tasks;
+    for (int column = 0; column < q->n; column++) {
+        if (!queens_next(q, column, &next[n])) continue;
+        tasks.run([child = &next[n]] { queens_group(child); });
+        n++;
+    }
+    tasks.wait();
+    for (int i = 0; i < n; i++) q->solutions += next[i].solutions;
+    return 0;
+}
+
+/* ---- Loops ------------------------------------------------------------------------------------------------------ */
+
+void
+empty_loop(bench_sample *s)
+{
+    int calls = loop_calls() / 10, n = bench.workers;
+    auto body = [](int k) { empty_serial(static_cast<size_t>(k), static_cast<size_t>(k) + 1, nullptr); };
+    for (int i = 0; i < 100; i++) tbb::parallel_for(0, n, body);
+    int64_t begun = bench_now();
+    for (int i = 0; i < calls; i++) tbb::parallel_for(0, n, body);
+    s->values[0] = bench_since(begun, calls);
+}
+
+using range = tbb::blocked_range<size_t>;
+
+void
+fill_all(vector *v)
+{
+    tbb::parallel_for(range(0, v->n), [v](const range &r) { fill_range(r.begin(), r.end(), v); });
+}
+
+double
+sum_all(vector *v)
+{
+    auto add_range = [v](const range &r, double sum) {
+        sum_range(r.begin(), r.end(), &sum, v);
+        return sum;
+    };
+    return tbb::parallel_reduce(range(0, v->n), 0.0, add_range, std::plus<double>());
+}
+
+/* ---- What is measured ------------------------------------------------------------------------------------------- */
+
+int
+workers()
+{
+    return tbb::info::default_concurrency();
+}
+
+void
+run(int workers, void (*body)(void *), void *arg)
+{
+    tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(workers));
+    tbb::task_arena arena(workers);
+    arena.execute([&] { body(arg); });
+}
+
+const bench_host host = {"peer", workers, run};
+
+const bench_variant fib_variants[] = {
+    {"serial", BENCH_TWIN, fib_twin},
+    {"tbb-parallel_invoke", BENCH_ONE_AND_ALL, [](bench_sample *s) { fib_sample(s, fib_invoke); }},
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { fib_sample(s, fib_group); }},
+};
+const bench_variant sky_variants[] = {
+    {"serial", BENCH_TWIN, sky_twin},
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { sky_sample(s, sky_group); }},
+};
+const bench_variant queens_variants[] = {
+    {"serial", BENCH_TWIN, queens_twin},
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { queens_sample(s, queens_group); }},
+};
+const bench_variant empty_variants[] = {
+    {"serial", BENCH_TWIN, empty_twin},
+    {"tbb-parallel_for", BENCH_ONE_AND_ALL, empty_loop},
+};
+const bench_variant fill_variants[] = {
+    {"serial", BENCH_TWIN, fill_twin},
+    {"tbb-parallel_for", BENCH_ONE_AND_ALL, [](bench_sample *s) { fill_sample(s, fill_all); }},
+};
+const bench_variant sum_variants[] = {
+    {"serial", BENCH_TWIN, sum_twin},
+    {"tbb-parallel_reduce", BENCH_ONE_AND_ALL, [](bench_sample *s) { sum_sample(s, sum_all); }},
+};
+const bench_group groups[] = {
+    BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
+    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+};
+
+} // namespace
+
+int
+main(int argc, char **argv)
+{
+    return bench_main(argc, argv, &host, groups, BENCH_COUNT(groups));
+}
