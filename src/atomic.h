@@ -57,8 +57,9 @@
 /* Adds to a counter that only the caller's thread writes, and others may read: no read-modify-write. */
 #define bump(p, v) store_relaxed((p), load_relaxed(p) + (v))
 
-/* The sequentially consistent fence.  TSan does not model fences: there it becomes a read-modify-write of one shared word,
- * which orders the same accesses and is seen.  On x86-64 a locked instruction is cheaper than the mfence that clang emits. */
+/* The sequentially consistent fence.  TSan does not model fences: there it becomes a read-modify-write of one shared
+ * word, which orders the same accesses and is seen.  On x86-64 a locked instruction is cheaper than the mfence that
+ * clang emits. */
 static inline void
 weft__fence(void)
 {
@@ -76,9 +77,9 @@ weft__fence(void)
 #define weft__compiler_fence() atomic_signal_fence(memory_order_seq_cst)
 
 /*
- * A lock for a few loads and stores, never held across a park or a system call.
- * Taking it is one read-modify-write, releasing it a store.  A holder may lose its core: after a bounded spin the taker gives
- * its own core away, so that oversubscribed workers make progress.  Valid when zeroed.
+ * A lock for a few loads and stores, never held across a park or a system call. Taking it is one read-modify-write,
+ * releasing it a store.  A holder may lose its core: after a bounded spin the taker gives its own core away, so that
+ * oversubscribed workers make progress.  Valid when zeroed.
  */
 typedef struct weft__lock {
     _Atomic uint32_t held;

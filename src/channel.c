@@ -1,8 +1,8 @@
 /*
  * channel.c - values from putters to takers, first in, first out.  [layer 5]
  *
- * One lock, held for a few loads and a copy.  Three lists of waiters: takers (and fetchers, in one queue, in the order in which
- * they came), putters, and watchers (weft_channel_wait).  A buffered channel keeps its elements in a ring.
+ * One lock, held for a few loads and a copy.  Three lists of waiters: takers (and fetchers, in one queue, in the order
+ * in which they came), putters, and watchers (weft_channel_wait).  A buffered channel keeps its elements in a ring.
  *
  * Invariants, whenever the lock is free:
  *
@@ -11,17 +11,17 @@
  *   2  in a closed channel nobody is parked
  *   3  avail = elements in the ring + parked putters
  *
- * Hand-off.  A put gives its value to the oldest taker directly; fetchers in front of that taker get a copy first.  A take that
- * makes room moves the oldest putter's value into the ring.  So a value or a place belongs to whoever waited for it, and nobody
- * who comes later can be faster: there is no barging, and whoever is woken never has to wait again.
+ * Hand-off.  A put gives its value to the oldest taker directly; fetchers in front of that taker get a copy first.  A
+ * take that makes room moves the oldest putter's value into the ring.  So a value or a place belongs to whoever waited
+ * for it, and nobody who comes later can be faster: there is no barging, and whoever is woken never has to wait again.
  *
- * A waiter that lost its park to a deadline or a cancellation is still in its list until it withdraws, under the lock; whoever
- * meets it there fails to claim it, and goes on to the next.  Such a putter counts in avail until then.
+ * A waiter that lost its park to a deadline or a cancellation is still in its list until it withdraws, under the lock;
+ * whoever meets it there fails to claim it, and goes on to the next.  Such a putter counts in avail until then.
  *
  * Wakes happen after the lock is released: claimed waiters stay alive until they are woken (waiter.h).
  *
- * Rejected.  A ring with a sequence number per slot: two locked instructions for a put and a take, as with the lock, and
- * hand-off, batches, fetch and close need the lock all the same.
+ * Rejected.  A ring with a sequence number per slot: two locked instructions for a put and a take, as with the lock,
+ * and hand-off, batches, fetch and close need the lock all the same.
  *
  * Checked.  tests/test_channel*.c, tests/stress_channel.c.
  */
@@ -112,8 +112,8 @@ claim_watchers(weft_channel *c, struct list *ready)
     }
 }
 
-/* Offers value to those who are parked: fetchers get copies until a taker takes it.  Returns the claimed taker, or NULL if
- * nobody took it. */
+/* Offers value to those who are parked: fetchers get copies until a taker takes it.  Returns the claimed taker, or
+ * NULL if nobody took it. */
 static struct waiter *
 offer(weft_channel *c, const void *value, struct list *ready)
 {
@@ -127,8 +127,9 @@ offer(weft_channel *c, const void *value, struct list *ready)
     return NULL;
 }
 
-/* Moves values of parked putters into the ring while there is room.  Those that are done with are claimed, and go to ready.
- * All but the last value of a batch need no claim: the batch is in the list, so its putter waits for this lock to leave. */
+/* Moves values of parked putters into the ring while there is room.  Those that are done with are claimed, and go to
+ * ready. All but the last value of a batch need no claim: the batch is in the list, so its putter waits for this lock
+ * to leave. */
 static inline void
 admit(weft_channel *c, struct list *ready)
 {

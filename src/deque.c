@@ -1,11 +1,12 @@
 /*
  * deque.c - the work-stealing deque of a worker.  [layer 2]
  *
- * Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), in the C11 form of Le, Pop, Cohen and Zappa Nardelli,
- * "Correct and Efficient Work-Stealing for Weak Memory Models" (PPoPP 2013, figure 1), with the differences named below.
+ * Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), in the C11 form of Le, Pop, Cohen and Zappa
+ * Nardelli, "Correct and Efficient Work-Stealing for Weak Memory Models" (PPoPP 2013, figure 1), with the differences
+ * named below.
  *
- * Hazard.  The owner takes an entry below while a thief takes the same one above, or a thief reads a slot that the owner is
- * overwriting, or an array that has been freed.
+ * Hazard.  The owner takes an entry below while a thief takes the same one above, or a thief reads a slot that the
+ * owner is overwriting, or an array that has been freed.
  *
  *      owner: pop                                      thief: steal
  *      O1  bottom = lowest index wanted  (release)     T1  t = top           (acquire)
@@ -15,28 +16,31 @@
  *      O5  else CAS top from t to t + 1                T5  CAS top from t to t + 1 (seq_cst); failed: lost
  *      O6  bottom = t + 1
  *
- * Invariant.  An index is taken by exactly one of: the CAS of top that passes it; the owner, for every index at or above the
- * bottom of O1 and above the t of O3.
+ * Invariant.  An index is taken by exactly one of: the CAS of top that passes it; the owner, for every index at or
+ * above the bottom of O1 and above the t of O3.
  *
- * Proof.  Of O2 and T2 one comes first in the order of the fences.  If O2: the thief's T3 sees the lowered bottom, and leaves
- * what is below alone.  If T2: the owner's O3 sees a top no older than the thief's t, so the thief's CAS can succeed only at
- * exactly that t.  So at most one index that the owner wants is contended, t itself, and O5 decides it.  The entries above t
- * are the owner's: top cannot pass t + 1 while bottom is at or below it.  This holds for any number of entries wanted in O1,
- * not only one; so stale entries (runnable.h) are dropped in bulk, for the price of the one fence.
+ * Proof.  Of O2 and T2 one comes first in the order of the fences.  If O2: the thief's T3 sees the lowered bottom, and
+ * leaves what is below alone.  If T2: the owner's O3 sees a top no older than the thief's t, so the thief's CAS can
+ * succeed only at exactly that t.  So at most one index that the owner wants is contended, t itself, and O5 decides
+ * it.  The entries above t are the owner's: top cannot pass t + 1 while bottom is at or below it.  This holds for any
+ * number of entries wanted in O1, not only one; so stale entries (runnable.h) are dropped in bulk, for the price of
+ * the one fence.
  *
- * Slots.  Two words each.  A thief may read them torn, or read garbage while the owner writes: then top has moved on, since the
- * owner only reuses a slot once top has passed it, and T5 fails.  The push publishes by a release store of bottom, O1 and O6
- * are releases too: a relaxed store there would cut the release sequence, and a thief that read it would not see the slot.
+ * Slots.  Two words each.  A thief may read them torn, or read garbage while the owner writes: then top has moved on,
+ * since the owner only reuses a slot once top has passed it, and T5 fails.  The push publishes by a release store of
+ * bottom, O1 and O6 are releases too: a relaxed store there would cut the release sequence, and a thief that read it
+ * would not see the slot.
  *
- * Growth.  The owner copies the live entries to an array twice as large and publishes that with release.  A thief may still
- * read the old one: its slot t holds what it held, so old arrays are kept until the deque is freed.  All of them together are
- * smaller than the newest.  Where there is no memory the push fails, and the caller queues the entry elsewhere.
+ * Growth.  The owner copies the live entries to an array twice as large and publishes that with release.  A thief may
+ * still read the old one: its slot t holds what it held, so old arrays are kept until the deque is freed.  All of them
+ * together are smaller than the newest.  Where there is no memory the push fails, and the caller queues the entry
+ * elsewhere.
  *
  * Alone.  A deque that nobody steals from (one worker) needs neither O2 nor a CAS: 4.6 ns each on x86-64.
  *
- * Rejected.  A reference count in each entry for claims out of order: two locked instructions per task.  Nulling the slot: a
- * thief between T4 and T5 would start a descriptor that has been reused.  Splitting the deque in a private and a shared part
- * (Lace, ToPC 2014): saves O2, but hides tasks from thieves while the owner computes.
+ * Rejected.  A reference count in each entry for claims out of order: two locked instructions per task.  Nulling the
+ * slot: a thief between T4 and T5 would start a descriptor that has been reused.  Splitting the deque in a private and
+ * a shared part (Lace, ToPC 2014): saves O2, but hides tasks from thieves while the owner computes.
  *
  * Checked.  tests/test_deque.c, tests/stress_deque.c.
  */

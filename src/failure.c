@@ -41,8 +41,8 @@ weft__misuse(const char *what)
     handler(what);
 }
 
-/* The section that weft__task_call is alone in: where one task's frames end, although those of the task that waits for it in
- * place may follow on the same stack. */
+/* The section that weft__task_call is alone in: where one task's frames end, although those of the task that waits for
+ * it in place may follow on the same stack. */
 extern const char __start_weft_call[] __attribute__((visibility("hidden")));
 extern const char __stop_weft_call[] __attribute__((visibility("hidden")));
 

@@ -32,8 +32,8 @@ weft__fence_heavy(void)
 {
     weft__fence();
     if (weft__fence_asymmetric && !membarrier(PRIVATE_EXPEDITED)) {
-        /* Registered, so it cannot fail for any reason but a seccomp filter that came later: then the light side of every
-         * pair in this process would be unprotected. */
+        /* Registered, so it cannot fail for any reason but a seccomp filter that came later: then the light side of
+         * every pair in this process would be unprotected. */
         weft__panic("membarrier(2) worked at start and is refused now: install seccomp filters before Weft starts");
     }
 }

@@ -1,9 +1,9 @@
 /* fence.h - a pair of fences of which the frequent one costs nothing.  [layer 1]
  *
- * Two threads that each store, fence, and load what the other stored cannot both miss the other's store.  Where one side runs
- * a million times as often as the other, weft__fence_light on that side is only an order to the compiler, and
- * weft__fence_heavy on the rare side has the kernel run a full fence on every core that runs this process (membarrier(2),
- * about 10 us).  Where the kernel has no membarrier, both are full fences.
+ * Two threads that each store, fence, and load what the other stored cannot both miss the other's store.  Where one
+ * side runs a million times as often as the other, weft__fence_light on that side is only an order to the compiler,
+ * and weft__fence_heavy on the rare side has the kernel run a full fence on every core that runs this process
+ * (membarrier(2), about 10 us).  Where the kernel has no membarrier, both are full fences.
  *
  * Measured (x86-64, EPYC): a full fence 4.6 ns, as much as everything else in a spawn. */
 #ifndef WEFT_SRC_FENCE_H

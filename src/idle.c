@@ -1,8 +1,8 @@
 /*
  * idle.c - how a worker goes to sleep, and how new work wakes one.  [layer 4]
  *
- * Hazard.  A worker finds every queue empty.  Before it sleeps, another thread pushes a task, sees nobody asleep and returns.
- * The worker sleeps, and the task waits for as long as nothing else happens.
+ * Hazard.  A worker finds every queue empty.  Before it sleeps, another thread pushes a task, sees nobody asleep and
+ * returns. The worker sleeps, and the task waits for as long as nothing else happens.
  *
  *      sleeper                                           submitter
  *      S1  under the lock: into the list, sleeping += 1, P1  push the task
@@ -14,30 +14,33 @@
  *
  * Invariant.  Once P3 or P5 has returned, a task does not stay queued while every worker of its pool sleeps.
  *
- * Proof.  If P3 reads sleeping == 0, then S1 of every sleeper comes after P3 in the order of the fences, and S3 sees the
- * push.  If P3 reads searching != 0, that searcher either takes something (and then looks for more, and wakes another:
- * weft__idle_found), or goes through S1, which takes it out of `searching`; P3 read the value before that, so its S3 sees the
- * push.  Otherwise P4 wakes one, which is searching from then on: the same again.  A scan that lost a race for an entry
- * counts as having seen it.  The list and the counts change together under the lock, so no sleeper is woken twice.
+ * Proof.  If P3 reads sleeping == 0, then S1 of every sleeper comes after P3 in the order of the fences, and S3 sees
+ * the push.  If P3 reads searching != 0, that searcher either takes something (and then looks for more, and wakes
+ * another: weft__idle_found), or goes through S1, which takes it out of `searching`; P3 read the value before that, so
+ * its S3 sees the push.  Otherwise P4 wakes one, which is searching from then on: the same again.  A scan that lost a
+ * race for an entry counts as having seen it.  The list and the counts change together under the lock, so no sleeper
+ * is woken twice.
  *
- * Cost.  A push pays two loads: P2 is a light fence, S2 a heavy one (fence.h), and pushes from plain threads, which cost more
- * anyway, have a full fence of their own.  Going to sleep costs about 10 us, and happens after a search of SEARCH_NS.
+ * Cost.  A push pays two loads: P2 is a light fence, S2 a heavy one (fence.h), and pushes from plain threads, which
+ * cost more anyway, have a full fence of their own.  Going to sleep costs about 10 us, and happens after a search of
+ * SEARCH_NS.
  *
- * Accepted.  weft__idle_found looks for more work without a heavy fence: it may miss a push that a running worker makes to its
- * own deque at that moment.  That worker is awake and will run it; pushes to the inject queue are not missed.
+ * Accepted.  weft__idle_found looks for more work without a heavy fence: it may miss a push that a running worker
+ * makes to its own deque at that moment.  That worker is awake and will run it; pushes to the inject queue are not
+ * missed.
  *
- * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), gives unused stacks back to the kernel
- * when it is time, and, while contexts are handed off
- * through `next`, for a millisecond at most: a context in the `next` of a worker that computes on would wait for it, since a
- * hand-off wakes nobody.  It is woken last, so that there is one as long as anybody sleeps.
+ * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), gives unused stacks back to the
+ * kernel when it is time, and, while contexts are handed off through `next`, for a millisecond at most: a context in
+ * the `next` of a worker that computes on would wait for it, since a hand-off wakes nobody.  It is woken last, so that
+ * there is one as long as anybody sleeps.
  *
  *      sentinel                                          thread with a nearer deadline, or a hand-off
  *      D1  wakes_at = next deadline (or shallow = false) N1  publish the deadline (or handoff = true)
  *      D2  fence                                         N2  fence
  *      D3  look at the deadlines (or handoff) again      N3  if wakes_at is later (or !shallow): kick the sentinel
  *
- * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free set of
- * sleepers: sleeping is a system call, a lock costs nothing beside it.
+ * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free
+ * set of sleepers: sleeping is a system call, a lock costs nothing beside it.
  *
  * Checked.  tests/test_fairness.c, tests/stress_spawn.c.
  */

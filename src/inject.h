@@ -1,7 +1,8 @@
 /* inject.h - a queue that any thread may push to: from outside to a pool, and to a given worker.  [layer 2]
  *
- * A Treiber stack that is only ever emptied whole, so there is no ABA: push is a compare-and-swap, take an exchange.  Taking
- * turns the list around, so what comes out is in the order in which it was pushed.  Intrusive: a push cannot fail. */
+ * A Treiber stack that is only ever emptied whole, so there is no ABA: push is a compare-and-swap, take an exchange.
+ * Taking turns the list around, so what comes out is in the order in which it was pushed.  Intrusive: a push cannot
+ * fail. */
 #ifndef WEFT_SRC_INJECT_H
 #define WEFT_SRC_INJECT_H
 

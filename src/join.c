@@ -1,8 +1,8 @@
 /*
  * join.c - waiting for tasks, and running them in place.  [layer 4]
  *
- * A task that waits for one that has not started cannot go on before that has ended.  So it calls the other's body itself, as
- * a function on its own stack: no switch, no stack, no atomic beyond the claim.  The conditions:
+ * A task that waits for one that has not started cannot go on before that has ended.  So it calls the other's body
+ * itself, as a function on its own stack: no switch, no stack, no atomic beyond the claim.  The conditions:
  *
  *   - the child is in the deque of this very worker: at the bottom, then it is popped; or further up, then it is claimed by
  *     CAS, against the thieves, and its entry left behind, stale.  A task that somebody else owns is waited for.
@@ -10,12 +10,12 @@
  *   - what is left of the stack is what the child may count on.  Else it gets a stack of its own when it is its turn.
  *   - the child shares the waiter's floating-point control words.
  *
- * Only what is waited for is ever run in place: a stranger's frames on top of the waiter's would keep it from going on when
- * what it waits for is done, and deadlock if the stranger waits for the waiter.  If the child parks, the stack below it parks
- * too, and comes back with it.
+ * Only what is waited for is ever run in place: a stranger's frames on top of the waiter's would keep it from going on
+ * when what it waits for is done, and deadlock if the stranger waits for the waiter.  If the child parks, the stack
+ * below it parks too, and comes back with it.
  *
- * A joined child to which nobody else has a reference is neither locked nor counted down: its descriptor goes straight back
- * to the cache.
+ * A joined child to which nobody else has a reference is neither locked nor counted down: its descriptor goes straight
+ * back to the cache.
  */
 #include "place.h"
 #include "waiter.h"

@@ -1,13 +1,13 @@
 /*
  * lifecycle.c - how many tasks there are, cancelling all of them, and when it is over.  [layer 4]
  *
- * Hazard.  The root task has ended.  Some worker finds nothing to do and concludes that all tasks have ended, while another
- * task is just being made; the workers leave, and the task is never run.
+ * Hazard.  The root task has ended.  Some worker finds nothing to do and concludes that all tasks have ended, while
+ * another task is just being made; the workers leave, and the task is never run.
  *
- * Each worker counts the tasks that it made and those that it ended, for itself; plain threads share a pair of counts.  The sum
- * of what was made, taken after the sum of what was ended, is at least what was made at the time in between, which is at
- * least what was ended by then, which is at least the first sum.  So if the two sums are equal, there was no task at that time;
- * and without a task only a plain thread can make one:
+ * Each worker counts the tasks that it made and those that it ended, for itself; plain threads share a pair of counts.
+ * The sum of what was made, taken after the sum of what was ended, is at least what was made at the time in between,
+ * which is at least what was ended by then, which is at least the first sum.  So if the two sums are equal, there was
+ * no task at that time; and without a task only a plain thread can make one:
  *
  *      plain thread                              worker
  *      M1  made += 1         (seq_cst)           E1  state = LEAVING     (seq_cst)
@@ -15,8 +15,8 @@
  *      M3  LEAVING: ended += 1, ESHUTDOWN;           else look around again, without sleeping
  *          else submit
  *
- * If M2 does not see E1, then E2 of every worker sees M1, and none leaves before that task has ended; it is cancelled, so it
- * does not even start.  If M2 sees E1, the sums differ only until M3.
+ * If M2 does not see E1, then E2 of every worker sees M1, and none leaves before that task has ended; it is cancelled,
+ * so it does not even start.  If M2 sees E1, the sums differ only until M3.
  *
  * Checked.  tests/test_shutdown.c, tests/stress_spawn.c.
  */

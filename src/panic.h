@@ -1,7 +1,7 @@
 /* panic.h - the two grades of check, and the only abort.  [layer 0]
  *
- * weft__check is always on: misuse and corruption, with a constant text that says what to do.  weft__assert is for debug and
- * hard builds (WEFT_DEBUG): what must hold if the code is right. */
+ * weft__check is always on: misuse and corruption, with a constant text that says what to do.  weft__assert is for
+ * debug and hard builds (WEFT_DEBUG): what must hold if the code is right. */
 #ifndef WEFT_SRC_PANIC_H
 #define WEFT_SRC_PANIC_H
 

@@ -10,9 +10,9 @@
 #include "atomic.h"
 #include "task.h"
 
-/* How a call will end; valid when zeroed.
- * failed only says that bodies need not start any more, as soon as a worker happens to see it: it orders nothing.  The rest
- * is read when every body has ended, and the joins order it before that. */
+/* How a call will end; valid when zeroed. failed only says that bodies need not start any more, as soon as a worker
+ * happens to see it: it orders nothing.  The rest is read when every body has ended, and the joins order it before
+ * that. */
 struct verdict {
     const weft_task *caller; /* whose cancellation counts */
     _Atomic bool failed;
@@ -23,8 +23,8 @@ struct verdict {
     struct failure *why; /* and what it gave to weft_fail, or NULL */
 };
 
-/* Runs fn(arg) in a task: the caller's own, or, for a plain thread, a new one, for which it waits.  fn returns 0: what fails
- * goes into v, which was zeroed.  0, the code of the verdict, or what weft_spawn said. */
+/* Runs fn(arg) in a task: the caller's own, or, for a plain thread, a new one, for which it waits.  fn returns 0: what
+ * fails goes into v, which was zeroed.  0, the code of the verdict, or what weft_spawn said. */
 int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
 
 /* Runs left(l) and right(r), perhaps at the same time; where that is impossible, one after the other.  index is where l
@@ -34,8 +34,8 @@ void weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l
 /* Records that the piece that begins at index failed with code. */
 void weft__verdict_fail(struct verdict *v, size_t index, int code);
 
-/* True if the piece that begins at index must not start: another one failed, or the caller is cancelled, which counts as a
- * failure at index. */
+/* True if the piece that begins at index must not start: another one failed, or the caller is cancelled, which counts
+ * as a failure at index. */
 static inline bool
 weft__verdict_reached(struct verdict *v, size_t index)
 {

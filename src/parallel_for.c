@@ -1,9 +1,11 @@
 /*
- * parallel_for.c - weft_for: splits a range into pieces, and gives half of what is left to whoever has nothing.  [layer 6]
+ * parallel_for.c - weft_for: splits a range into pieces, and gives half of what is left to whoever has nothing.
+ * [layer 6]
  *
- * A range is cut into pieces of `grain` iterations, counted from its begin.  A span is some neighbouring pieces that one task
- * has to run.  Whoever runs a span goes through its pieces from the left, and before each it may fork: then the right half of
- * what is left is a span of its own, for a thief, or for the same worker when it is done with the left half.
+ * A range is cut into pieces of `grain` iterations, counted from its begin.  A span is some neighbouring pieces that
+ * one task has to run.  Whoever runs a span goes through its pieces from the left, and before each it may fork: then
+ * the right half of what is left is a span of its own, for a thief, or for the same worker when it is done with the
+ * left half.
  *
  *   grain given   Each span of more than one piece forks.  Each piece is alone in its span when it starts, so one that parks
  *                 holds up no other.
@@ -16,17 +18,18 @@
  *
  * Either way a span is half of its parent: at most 64 forks are nested on one stack.
  *
- * Failures.  The first failure raises a flag.  A task that sees it starts no more bodies.  The flag is relaxed: seen late it
- * costs some bodies that the contract allows.  The lowest index wins under a lock, which only bodies that fail ever take; the
- * caller reads it after the last join, and every body happens before that.  The text of weft_fail goes the same way, from the
- * task that ran the body to the one that called.
+ * Failures.  The first failure raises a flag.  A task that sees it starts no more bodies.  The flag is relaxed: seen
+ * late it costs some bodies that the contract allows.  The lowest index wins under a lock, which only bodies that fail
+ * ever take; the caller reads it after the last join, and every body happens before that.  The text of weft_fail goes
+ * the same way, from the task that ran the body to the one that called.
  *
- * No iteration is lost, and none runs twice.  Each side of a fork notes that it has begun.  Where there is no memory for the
- * fork, or for the stack of a side that was stolen, the side that has not begun runs after the other, in the task that forked.
+ * No iteration is lost, and none runs twice.  Each side of a fork notes that it has begun.  Where there is no memory
+ * for the fork, or for the stack of a side that was stolen, the side that has not begun runs after the other, in the
+ * task that forked.
  *
- * Rejected.  Forking a fixed number of pieces per worker at once: few balance badly, and many cost a fork each.  Timing pieces
- * to find their size: a look at the clock costs as much as several questions for hunger, and a loop that is cheap first and
- * dear later gets its largest pieces where they hurt most.
+ * Rejected.  Forking a fixed number of pieces per worker at once: few balance badly, and many cost a fork each.
+ * Timing pieces to find their size: a look at the clock costs as much as several questions for hunger, and a loop that
+ * is cheap first and dear later gets its largest pieces where they hurt most.
  */
 #include "parallel.h"
 

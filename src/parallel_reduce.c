@@ -1,28 +1,31 @@
 /*
  * parallel_reduce.c - weft_reduce: one tree of combinations, whoever evaluates which part of it.  [layer 6]
  *
- * The range is cut into leaves of `grain` iterations, counted from its begin; grain 0 makes at most LEAVES of them, from the
- * length alone.  A node of n leaves combines its first n / 2 with the others.  So the tree, and every bit of a floating-point
- * result, depends on the range and the grain only.  How many workers there are decides who evaluates which node:
+ * The range is cut into leaves of `grain` iterations, counted from its begin; grain 0 makes at most LEAVES of them,
+ * from the length alone.  A node of n leaves combines its first n / 2 with the others.  So the tree, and every bit of
+ * a floating-point result, depends on the range and the grain only.  How many workers there are decides who evaluates
+ * which node:
  *
  *   - a node of at least `share` leaves forks, which makes about SHARES parts for each worker: thieves find large ones;
  *   - a smaller one forks where the worker is hungry, that is, if its deque holds nothing that a thief could take;
  *   - all others evaluate left, then right, then combine, as a plain recursion.
  *
- * Accumulators.  A node gets the place of its result, and needs one more on its way: for the right half, while the left half's
- * is already in place.  Up to SMALL bytes it is in the frame of the recursion.  Larger ones come from `spare`, a block with one
- * place for each level below the node: the left half is done with it when the right half begins.  A right half that is forked
- * may run at the same time, so it has a block of its own, which its node allocates; if there is no memory, the node does not
- * fork.  So only the block of the whole call can fail it.
+ * Accumulators.  A node gets the place of its result, and needs one more on its way: for the right half, while the
+ * left half's is already in place.  Up to SMALL bytes it is in the frame of the recursion.  Larger ones come from
+ * `spare`, a block with one place for each level below the node: the left half is done with it when the right half
+ * begins.  A right half that is forked may run at the same time, so it has a block of its own, which its node
+ * allocates; if there is no memory, the node does not fork.  So only the block of the whole call can fail it.
  *
- * What a thief writes while it maps is never in a cache line that the victim writes: small accumulators are in the thief's own
- * frame and copied when they are complete, and blocks begin at a cache line.  Places are aligned to BLOCK_ALIGN if the size of
- * an accumulator is a multiple of that, and otherwise as for malloc, or as the size allows: enough for any type of this size.
+ * What a thief writes while it maps is never in a cache line that the victim writes: small accumulators are in the
+ * thief's own frame and copied when they are complete, and blocks begin at a cache line.  Places are aligned to
+ * BLOCK_ALIGN if the size of an accumulator is a multiple of that, and otherwise as for malloc, or as the size allows:
+ * enough for any type of this size.
  *
  * Failures are as in parallel_for.c.  After one, results are not combined any more, and nobody reads them.
  *
- * Rejected.  Adding leaf after leaf to one accumulator wherever a worker has several in a row: the bits depend on the thieves.
- * A tree of all accumulators, allocated at once: at 100 KB each, 25 MB for a sum of 256 leaves that one worker evaluates in 9.
+ * Rejected.  Adding leaf after leaf to one accumulator wherever a worker has several in a row: the bits depend on the
+ * thieves. A tree of all accumulators, allocated at once: at 100 KB each, 25 MB for a sum of 256 leaves that one
+ * worker evaluates in 9.
  */
 #include "parallel.h"
 
@@ -127,8 +130,8 @@ evaluate_right(void *arg)
     return 0;
 }
 
-/* Evaluates both halves, perhaps at the same time.  False: there was no reason to fork, or no memory, and nothing was done.
- * *block is what right->acc is in, or NULL. */
+/* Evaluates both halves, perhaps at the same time.  False: there was no reason to fork, or no memory, and nothing was
+ * done. *block is what right->acc is in, or NULL. */
 static bool
 fork_halves(struct node *left, struct node *right, unsigned char **block)
 {

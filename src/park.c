@@ -1,8 +1,8 @@
 /*
  * park.c - how whoever waits is suspended and woken: exactly once, and never before it is saved.  [layer 3]
  *
- * Hazard.  Three at once.  Two wakers (a sender and a timer) both wake one park.  A late waker of one park wakes the next.  A
- * waker on another worker resumes a context whose registers are still being saved.
+ * Hazard.  Three at once.  Two wakers (a sender and a timer) both wake one park.  A late waker of one park wakes the
+ * next.  A waker on another worker resumes a context whose registers are still being saved.
  *
  *      parker (context)                     waker
  *      K1  word = next generation, ARMED    W1  CAS word: ARMED -> CLAIMED, or SAVED -> CLAIMED_SAVED;
@@ -13,22 +13,22 @@
  *          CLAIMED -> CLAIMED_SAVED, or
  *          READY: put the context into a queue
  *
- * Invariant.  In each generation W1 succeeds once.  The context is queued exactly once, by whichever of K4 and W3 comes second,
- * so after K3 has saved it and after W2.
+ * Invariant.  In each generation W1 succeeds once.  The context is queued exactly once, by whichever of K4 and W3
+ * comes second, so after K3 has saved it and after W2.
  *
- * Proof.  Of the wakers only one leaves ARMED or SAVED, since no step goes back to them in one generation.  K4 and W3 are
- * compare-and-swaps of one word, so one comes first.  K4 first: the word is CLAIMED_SAVED at W3 (or SAVED at W1, which makes it
- * that), the waker queues, K4 did not.  W3 first: the word is READY at K4, the successor queues, W3 did not.
- * A ticket names a generation; generations of one parker do not repeat (2^59 of them).
+ * Proof.  Of the wakers only one leaves ARMED or SAVED, since no step goes back to them in one generation.  K4 and W3
+ * are compare-and-swaps of one word, so one comes first.  K4 first: the word is CLAIMED_SAVED at W3 (or SAVED at W1,
+ * which makes it that), the waker queues, K4 did not.  W3 first: the word is READY at K4, the successor queues, W3 did
+ * not. A ticket names a generation; generations of one parker do not repeat (2^59 of them).
  *
- * Cost.  One locked instruction to park, one to wake (W3 finds CLAIMED_SAVED by a load).  A wake that comes before K3 is seen
- * there, and nothing is switched.
+ * Cost.  One locked instruction to park, one to wake (W3 finds CLAIMED_SAVED by a load).  A wake that comes before K3
+ * is seen there, and nothing is switched.
  *
  * A plain thread has nothing to save: W3 is a store to its futex word, which is the last access to its parker.
  *
- * Rejected.  Queueing the context at once and letting its next runner spin until it is saved (Julia): the runner spins for as
- * long as the parker's thread has lost its core.  Holding the object's lock over the switch (Go's unlockf): a select would hold
- * many.
+ * Rejected.  Queueing the context at once and letting its next runner spin until it is saved (Julia): the runner spins
+ * for as long as the parker's thread has lost its core.  Holding the object's lock over the switch (Go's unlockf): a
+ * select would hold many.
  *
  * Checked.  tests/test_park.c, tests/stress_channel.c.
  */

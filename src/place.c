@@ -2,8 +2,8 @@
  *
  * The context sits at the top of its own stack, below the colour: one page holds it and the first frames of the task.
  *
- * A context whose task has ended runs the next new task itself; only when a context that is ready is next, or nothing, does it
- * end.  So a run of short tasks switches nothing. */
+ * A context whose task has ended runs the next new task itself; only when a context that is ready is next, or nothing,
+ * does it end.  So a run of short tasks switches nothing. */
 #include "place.h"
 
 #include "panic.h"

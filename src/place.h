@@ -16,8 +16,8 @@ void weft__place_put(struct worker *w, struct context *c, weft_task *t);
 /* Provided by scheduler.c: the first thing that runs on a new context. */
 void weft__place_arrived(struct context *c);
 
-/* Ends t, which ran on w and returned code, if nobody but the caller can see it: `mine` references, nothing hangs on it.
- * Then the descriptor is free again. */
+/* Ends t, which ran on w and returned code, if nobody but the caller can see it: `mine` references, nothing hangs on
+ * it. Then the descriptor is free again. */
 static inline bool
 weft__place_end_alone(struct worker *w, weft_task *t, int code, uint32_t mine)
 {

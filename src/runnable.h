@@ -10,10 +10,10 @@
 /*
  * The first member of a task and of a context.
  *
- * A queue's entry is a pointer and a tag: the ticket that the runnable had when it was queued.  A context's ticket is 0.  A
- * task's ticket counts up each time its descriptor is used again and holds its phase, so an entry whose tag is not the ticket
- * any more is stale: its task was claimed out of order, and perhaps the descriptor belongs to another task by now.  Whoever
- * meets a stale entry drops it.  Descriptors are never unmapped, so looking is always allowed.
+ * A queue's entry is a pointer and a tag: the ticket that the runnable had when it was queued.  A context's ticket is
+ * 0.  A task's ticket counts up each time its descriptor is used again and holds its phase, so an entry whose tag is
+ * not the ticket any more is stale: its task was claimed out of order, and perhaps the descriptor belongs to another
+ * task by now.  Whoever meets a stale entry drops it.  Descriptors are never unmapped, so looking is always allowed.
  */
 struct runnable {
     _Atomic uint64_t ticket;

@@ -1,11 +1,11 @@
 /*
  * runtime.c - starting and stopping: threads, pools, and everything that is there once.  [layer 7]
  *
- * Threads are created before there is a scheduler, and wait at a gate: only when it is known how many there are do the pools
- * get their sizes, and the gate opens.  So nothing ever sees a worker that could not be created.
+ * Threads are created before there is a scheduler, and wait at a gate: only when it is known how many there are do the
+ * pools get their sizes, and the gate opens.  So nothing ever sees a worker that could not be created.
  *
- * Starting and stopping hold one mutex.  The state of the scheduler (lifecycle.c) goes from STOPPED to RUNNING under it, when
- * everything is in place, and back when every worker has left.
+ * Starting and stopping hold one mutex.  The state of the scheduler (lifecycle.c) goes from STOPPED to RUNNING under
+ * it, when everything is in place, and back when every worker has left.
  */
 #include "clock.h"
 #include "config.h"

@@ -1,11 +1,12 @@
 /*
- * schedule.c - parking without an object, and waking by name: weft_park, weft_schedule, and the direct switches.  [layer 4]
+ * schedule.c - parking without an object, and waking by name: weft_park, weft_schedule, and the direct switches.
+ * [layer 4]
  *
- * Hazard.  A task has told another that it is going to park, and that one schedules it before it has: the wake is lost, or the
- * task is queued while it runs.
+ * Hazard.  A task has told another that it is going to park, and that one schedules it before it has: the wake is
+ * lost, or the task is queued while it runs.
  *
- * So a schedule of a running task leaves a permit, which its next weft_park takes without parking.  Permit, and the fact of
- * being parked, are flags under the task's lock:
+ * So a schedule of a running task leaves a permit, which its next weft_park takes without parking.  Permit, and the
+ * fact of being parked, are flags under the task's lock:
  *
  *      flags     weft_park                       weft_schedule
  *      -         arms its parker, PARKED         PERMIT, with value and code
@@ -13,8 +14,8 @@
  *      PARKED    (it is parked)                  claims the park; RESUMED instead; wakes
  *      RESUMED   clears it when it is back       WEFT_EBUSY
  *
- * While PARKED is set the generation of the parker is that of this very park, since whoever comes out of it clears the flag
- * before it parks again.  So the claim cannot hit a later park; it can lose only against a cancellation.
+ * While PARKED is set the generation of the parker is that of this very park, since whoever comes out of it clears the
+ * flag before it parks again.  So the claim cannot hit a later park; it can lose only against a cancellation.
  */
 #include "fence.h"
 #include "place.h"
@@ -120,8 +121,8 @@ resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted w
     return rc;
 }
 
-/* A task in weft_park: wakes it, or (DIRECT) hands its context to the caller if that may run it now.  Under t's lock, which it
- * releases. */
+/* A task in weft_park: wakes it, or (DIRECT) hands its context to the caller if that may run it now.  Under t's lock,
+ * which it releases. */
 static int
 resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
 {

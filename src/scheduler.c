@@ -10,16 +10,16 @@
  *      sticky    what may run only here; filled from the inbox, to which any thread may push.
  *      inject    of the pool: from plain threads and from workers of other pools.  Emptied whole, into the fifo.
  *
- * Fairness.  Every TURN-th dispatch asks in the opposite order, and the deque from above.  So whatever is queued at the front
- * of its queue is dispatched within TURN * 5 dispatches, and an entry at position n of a FIFO within n times that, under any
- * storm of yields, spawns and hand-offs, on a single worker.  fifo and sticky take turns.
+ * Fairness.  Every TURN-th dispatch asks in the opposite order, and the deque from above.  So whatever is queued at
+ * the front of its queue is dispatched within TURN * 5 dispatches, and an entry at position n of a FIFO within n times
+ * that, under any storm of yields, spawns and hand-offs, on a single worker.  fifo and sticky take turns.
  *
- * yield asks for the next thing first, and queues the caller (in fifo or sticky) only after the switch: so the caller comes
- * behind all that is ready on its worker.
+ * yield asks for the next thing first, and queues the caller (in fifo or sticky) only after the switch: so the caller
+ * comes behind all that is ready on its worker.
  *
- * Leaving.  A context that is switched away from may not be found by another worker until its registers are saved.  So its
- * successor does what remains (settle): makes the park visible (park.c), queues a yielder, or takes back the stack of a
- * context that has ended.
+ * Leaving.  A context that is switched away from may not be found by another worker until its registers are saved.  So
+ * its successor does what remains (settle): makes the park visible (park.c), queues a yielder, or takes back the stack
+ * of a context that has ended.
  */
 #include "scheduler.h"
 

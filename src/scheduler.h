@@ -36,14 +36,15 @@ weft__context_current(void)
 /* Does the calling worker have nothing that others could steal, where there are others?  false on a plain thread. */
 bool weft__sched_hungry(void);
 
-/* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  Its item is NULL if
- * there is nothing. */
+/* The next thing for w to run, from its own queues and those that others push to.  A task is claimed.  Its item is
+ * NULL if there is nothing. */
 struct entry weft__sched_pick(struct worker *w);
 
 /*
- * An operation that does not have to wait lets its caller go on; a task for which everything is always ready would keep its
- * worker to itself.  So operations that may park cost something, also when they do not, and a task that has spent its
- * budget since it was last dispatched lets others have a turn.  What is asked never to wait (WEFT_NOW) costs nothing.
+ * An operation that does not have to wait lets its caller go on; a task for which everything is always ready would
+ * keep its worker to itself.  So operations that may park cost something, also when they do not, and a task that has
+ * spent its budget since it was last dispatched lets others have a turn.  What is asked never to wait (WEFT_NOW) costs
+ * nothing.
  */
 enum { BUDGET = 1024, COST_CHANNEL = 8, COST_JOIN = 1 };
 
@@ -94,8 +95,8 @@ void weft__sched_ended(struct worker *w, bool daemon);
 /* Keeps the counts of a worker that is about to be freed. */
 void weft__sched_retire(struct worker *w);
 
-/* CLOSING and later: goes on to the next state if nothing is left to wait for.  Returns whether it did: there may be something
- * to run then. */
+/* CLOSING and later: goes on to the next state if nothing is left to wait for.  Returns whether it did: there may be
+ * something to run then. */
 bool weft__sched_progress(void);
 
 /* Is everything over, or nearly: then nobody sleeps. */

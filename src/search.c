@@ -1,7 +1,7 @@
 /* search.c - looking for work at other workers.  [layer 4]
  *
- * Victims are tried in a random order within a ring of equal distance, the nearest ring first.  From a victim the oldest
- * entry is taken: the largest piece of a recursion, and the one its owner needs last. */
+ * Victims are tried in a random order within a ring of equal distance, the nearest ring first.  From a victim the
+ * oldest entry is taken: the largest piece of a recursion, and the one its owner needs last. */
 #include "scheduler.h"
 
 #include "hook.h"

@@ -1,7 +1,7 @@
 /* spawn.c - making tasks and scheduling them.  [layer 4]
  *
- * A new task is a descriptor and an entry of the worker's deque: no stack, no lock, no allocation while the worker's cache of
- * descriptors lasts. */
+ * A new task is a descriptor and an entry of the worker's deque: no stack, no lock, no allocation while the worker's
+ * cache of descriptors lasts. */
 #include "hook.h"
 #include "scheduler.h"
 

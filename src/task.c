@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 
 /*
- * Descriptors are carved from slabs that are never unmapped: a stale entry of a queue may be looked at for ever.  They move
- * between the workers' caches and the shared list in batches.
+ * Descriptors are carved from slabs that are never unmapped: a stale entry of a queue may be looked at for ever.  They
+ * move between the workers' caches and the shared list in batches.
  */
 enum { SLAB = 256 * 1024, BATCH = 64 };
 

@@ -9,8 +9,8 @@
  *   PHASE_RUNNING      its context; lock: waiters, park  weft__task_finish
  *   PHASE_COMPLETED..  read only                         the last reference
  *
- * References.  One for the run, from scheduling to the end of weft__task_finish, and one for each handle.  Entries of queues
- * hold none: they are checked by their tags. */
+ * References.  One for the run, from scheduling to the end of weft__task_finish, and one for each handle.  Entries of
+ * queues hold none: they are checked by their tags. */
 #ifndef WEFT_SRC_TASK_H
 #define WEFT_SRC_TASK_H
 

@@ -1,22 +1,23 @@
 /*
  * timerq.c - deadlines: a hierarchical timing wheel.  [layer 3]
  *
- * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 7, with a bitmap of the occupied slots of
- * each level.  Time counts in ticks of 2^13 ns (8.2 us).  LEVELS levels of 64 slots: a slot of level l covers 64^l ticks.  A
- * timer is kept at the highest level at which its tick and the wheel's current tick differ, so every timer of a slot of level l
- * is due in one stretch of 64^l ticks, and moves to a lower level when the wheel reaches that stretch: at most LEVELS moves.
+ * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 7, with a bitmap of the occupied
+ * slots of each level.  Time counts in ticks of 2^13 ns (8.2 us).  LEVELS levels of 64 slots: a slot of level l covers
+ * 64^l ticks.  A timer is kept at the highest level at which its tick and the wheel's current tick differ, so every
+ * timer of a slot of level l is due in one stretch of 64^l ticks, and moves to a lower level when the wheel reaches
+ * that stretch: at most LEVELS moves.
  *
  * A deadline is rounded up to a tick, so nothing fires early.
  *
- * Firing against deleting.  Both take the lock.  A timer that fires is taken out of the wheel, and its parker claimed, under
- * the lock; after it only the parker is touched, which lives until it is woken.  So when weft__timer_del has returned, the timer
- * may be gone.
+ * Firing against deleting.  Both take the lock.  A timer that fires is taken out of the wheel, and its parker claimed,
+ * under the lock; after it only the parker is touched, which lives until it is woken.  So when weft__timer_del has
+ * returned, the timer may be gone.
  *
- * `next` is the time of the first occupied slot.  It is stored under the lock, and read without: too late a value is excluded by
- * the idle protocol's handshake (weft__timers_nearer), too early a value costs a poll.
+ * `next` is the time of the first occupied slot.  It is stored under the lock, and read without: too late a value is
+ * excluded by the idle protocol's handshake (weft__timers_nearer), too early a value costs a poll.
  *
- * Rejected.  A heap: removal from a million pending timers costs ten cache misses, and an array may fail to grow.  A pairing
- * heap: one pop after a million pushes passes over all of them, under the lock.
+ * Rejected.  A heap: removal from a million pending timers costs ten cache misses, and an array may fail to grow.  A
+ * pairing heap: one pop after a million pushes passes over all of them, under the lock.
  *
  * Checked.  tests/test_timerq.c.
  */
@@ -65,8 +66,8 @@ insert(struct timer *t)
     wheel.occupied[level] |= UINT64_C(1) << slot;
 }
 
-/* The first tick at which a slot is due, and which; UINT64_MAX: none.  Of two that are due together the higher level: what it
- * holds may be due at that tick too. */
+/* The first tick at which a slot is due, and which; UINT64_MAX: none.  Of two that are due together the higher level:
+ * what it holds may be due at that tick too. */
 static uint64_t
 first_slot(unsigned *level, unsigned *slot)
 {
@@ -148,8 +149,8 @@ weft__timer_del(struct timer *t)
     weft__unlock(&wheel.lock);
 }
 
-/* Goes on to the next occupied slot that is due by tick `now`; moves or fires one timer of it.  NULL: moved, or nothing left
- * (then *done); else the parker that was claimed. */
+/* Goes on to the next occupied slot that is due by tick `now`; moves or fires one timer of it.  NULL: moved, or
+ * nothing left (then *done); else the parker that was claimed. */
 static struct parker *
 step(uint64_t now, bool *done)
 {

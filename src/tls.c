@@ -8,8 +8,8 @@
 /* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve. */
 static _Thread_local struct worker *current __attribute__((tls_model("initial-exec")));
 
-/* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty asm
- * makes each call's result its own. */
+/* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty
+ * asm makes each call's result its own. */
 weft__noinline struct worker *
 weft__worker(void)
 {

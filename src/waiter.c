@@ -46,8 +46,8 @@ weft__wait_park(struct wait *w, weft_time deadline)
     struct context *c = w->parker->context;
     if (!c) return wait_thread(w, deadline);
 
-    /* Between the first check and the arming a cancellation may have walked by without finding anybody: either its walk sees
-     * the armed word, or this load sees its flag.  Pairs with the heavy fence in weft__cancel_all [cancel]. */
+    /* Between the first check and the arming a cancellation may have walked by without finding anybody: either its
+     * walk sees the armed word, or this load sees its flag.  Pairs with the heavy fence in weft__cancel_all [cancel]. */
     weft__fence_light();
     if (w->cancellable && weft__cancelled(c) && interrupt_own(w)) return WEFT_ECANCELED;
     if (deadline != WEFT_FOREVER) {

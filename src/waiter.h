@@ -12,8 +12,8 @@
  * cancellation was faster) go on to the next, so that no grant is lost; move the value; and after unlocking
  * weft__waiter_wake.
  *
- * A waiter lives on the parker's stack.  It is in a list only while the park that it belongs to lasts: who finds it there, under
- * the lock, finds it alive; and once claimed it stays alive until it is woken. */
+ * A waiter lives on the parker's stack.  It is in a list only while the park that it belongs to lasts: who finds it
+ * there, under the lock, finds it alive; and once claimed it stays alive until it is woken. */
 #ifndef WEFT_SRC_WAITER_H
 #define WEFT_SRC_WAITER_H
 

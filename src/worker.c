@@ -3,8 +3,8 @@
 #include "scheduler.h"
 #include "timerq.h"
 
-/* How long a worker looks around before it sleeps.  Waking a sleeper costs 40 to 60 us on a virtual machine: a search that
- * finds something within about that time was worth it. */
+/* How long a worker looks around before it sleeps.  Waking a sleeper costs 40 to 60 us on a virtual machine: a search
+ * that finds something within about that time was worth it. */
 enum { SEARCH_NS = 50000, PAUSES_MOST = 64 };
 
 /* How much longer if there is a hand-off that its own worker may be leaving lying. */

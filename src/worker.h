@@ -112,8 +112,8 @@ void weft__idle_sleep(struct worker *w);
 
 /* search.c */
 
-/* Steals from the other workers of the pool: a claimed task or a context.  *again: somebody else was faster, so that nothing
- * found does not mean that there is nothing. */
+/* Steals from the other workers of the pool: a claimed task or a context.  *again: somebody else was faster, so that
+ * nothing found does not mean that there is nothing. */
 bool weft__steal(struct worker *w, struct entry *out, bool *again);
 
 /* Is there anything in the pool that w could run? */

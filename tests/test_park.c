@@ -338,6 +338,23 @@ TASK_TEST(park, many, "schedule: ten thousand parked tasks each get their own va
     for (int i = 0; i < n; i++) CHECK_INT(weft_join(t[i]), 0);
 }
 
+TASK_TEST(park, wake_at_end, "schedule: a wake-up that meets the end of a task does not change how it ended")
+{
+    static int code = -4321;
+    unsigned seed = test_seed();
+    for (int i = 0; i < scaled(20000); i++) {
+        weft_task *t = spawned(fail, &code);
+        for (volatile unsigned k = 0, pause = dice(&seed, 2000); k < pause && !weft_task_isstarted(t); k++) continue;
+        do {
+            int rc = weft_schedule_value(t, &seed);
+            CHECK(rc == 0 || rc == WEFT_EBUSY);
+            if (test_workers() == 1) weft_yield();
+        } while (!weft_task_isdone(t));
+        CHECK_INT(weft_task_state(t), WEFT_FAILED);
+        CHECK_INT(weft_join(t), code);
+    }
+}
+
 static int
 note_and_yield(void *arg)
 {

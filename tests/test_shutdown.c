@@ -326,11 +326,19 @@ static void *
 spawn_through_stop(void *arg)
 {
     struct outsider *o = arg;
+    weft_task *const mark = (weft_task *)(void *)o;
     weft_task_options opt = {.size = sizeof opt, .drop = count_dropped};
     while (!atomic_load(&o->stopped)) {
-        int rc = weft_spawn_with(NULL, count, (void *)&o->met, &opt);
-        if (rc == 0) atomic_fetch_add(&o->accepted, 1);
-        else CHECK(rc == WEFT_ESHUTDOWN || rc == WEFT_ECANCELED);
+        weft_task *t = mark;
+        opt.flags ^= WEFT_STICKY;
+        int rc = weft_spawn_with(&t, count, (void *)&o->met, &opt);
+        if (rc == 0) {
+            atomic_fetch_add(&o->accepted, 1);
+            weft_task_release(t);
+        } else {
+            CHECK(rc == WEFT_ESHUTDOWN || rc == WEFT_ECANCELED);
+            CHECK(t == mark);
+        }
         sched_yield();
     }
     return NULL;
@@ -351,6 +359,50 @@ TEST(shutdown, outsiders, "stop: what plain threads spawn meanwhile is taken on,
         int rc = weft_stop(); /* a spawn after the stop has started the runtime again */
         CHECK(rc == 0 || rc == WEFT_ENOENT);
         CHECK_INT(atomic_load(&o.met), atomic_load(&o.accepted));
+    }
+}
+
+static int
+park_until_stop(void *arg)
+{
+    int rc;
+    (void)arg;
+    while ((rc = weft_park(NULL)) == 0) continue;
+    return rc;
+}
+
+struct wakers {
+    weft_task *t[8];
+    _Atomic int stopped;
+};
+
+static void *
+wake_through_stop(void *arg)
+{
+    struct wakers *w = arg;
+    for (unsigned i = 0; !atomic_load(&w->stopped); i++) {
+        int rc = weft_schedule(w->t[i % 8]);
+        CHECK(rc == 0 || rc == WEFT_EBUSY || rc == WEFT_ESHUTDOWN);
+        if (i % 64 == 0) sched_yield();
+    }
+    return NULL;
+}
+
+TEST(shutdown, wakers, "stop: plain threads may wake tasks all through it")
+{
+    for (int i = 0; i < 20; i++) {
+        struct wakers w = {.stopped = 0};
+        pthread_t threads[3];
+        CHECK_INT(weft_start(NULL), 0);
+        for (int k = 0; k < 8; k++) w.t[k] = k % 2 ? spawned(park_until_stop, NULL) : asynced(park_until_stop, NULL);
+        for (int k = 0; k < 3; k++) CHECK_INT(pthread_create(&threads[k], NULL, wake_through_stop, &w), 0);
+        for (int k = 0; k < 8; k++) {
+            while (!weft_task_isstarted(w.t[k])) sched_yield();
+        }
+        CHECK_INT(weft_stop(), 0);
+        atomic_store(&w.stopped, 1);
+        for (int k = 0; k < 3; k++) CHECK_INT(pthread_join(threads[k], NULL), 0);
+        for (int k = 0; k < 8; k++) CHECK_INT(weft_join(w.t[k]), WEFT_ECANCELED);
     }
 }
 

@@ -1,7 +1,8 @@
 /* channel.h - first in, first out, between any number of putters and takers.
  *
- * A channel holds elements of one size, up to its capacity.  Capacity 0 is a rendezvous: a value goes from the putter's
- * memory straight to the taker's.  Closing it lets what is buffered be taken, then every call returns the code of the close.
+ * A channel holds elements of one size, up to its capacity.  Capacity 0 is a rendezvous: a value goes from the
+ * putter's memory straight to the taker's.  Closing it lets what is buffered be taken, then every call returns the
+ * code of the close.
  *
  * Threads.   Every function may be called from tasks and from plain threads, on one channel at the same time.
  * Ownership. Reference counted; elements are copied in and out, and never freed by the channel.
@@ -75,9 +76,10 @@ WEFT_API WEFT_MUSTUSE int weft_channel_take_n(weft_channel *c, void *values, siz
 WEFT_API WEFT_MUSTUSE int weft_channel_take_n_until(weft_channel *c, void *values, size_t max, size_t *got,
                                                     weft_time deadline);
 
-/* Closes the channel and wakes everybody who is parked on it: takers and fetchers, then waiters, then putters, whose values
- * are not put.  Later calls, once the buffer is drained, return code; 0 stands for WEFT_ECLOSED.  Closing again replaces the
- * code.  Never parks.  Returns whether the channel was open.  A code above 0 is misuse and counts as WEFT_EINVAL. */
+/* Closes the channel and wakes everybody who is parked on it: takers and fetchers, then waiters, then putters, whose
+ * values are not put.  Later calls, once the buffer is drained, return code; 0 stands for WEFT_ECLOSED.  Closing again
+ * replaces the code.  Never parks.  Returns whether the channel was open.  A code above 0 is misuse and counts as
+ * WEFT_EINVAL. */
 WEFT_API bool weft_channel_close(weft_channel *c, int code);
 
 /* Closes c when t ends, if it is still open then: with WEFT_ECLOSED if t completed, with t's code if not.  Several channels
@@ -86,9 +88,9 @@ WEFT_API bool weft_channel_close(weft_channel *c, int code);
  *   WEFT_ENOMEM  no memory; nothing was bound */
 WEFT_API WEFT_MUSTUSE int weft_channel_bind(weft_channel *c, weft_task *t);
 
-/* Questions: none parks, none changes anything.  The answers are those of one moment.
- * weft_channel_len is the number of buffered elements and parked putters together; ready means that it is not 0, empty that
- * it is, full that it has reached the capacity (always, if that is 0). */
+/* Questions: none parks, none changes anything.  The answers are those of one moment. weft_channel_len is the number
+ * of buffered elements and parked putters together; ready means that it is not 0, empty that it is, full that it has
+ * reached the capacity (always, if that is 0). */
 WEFT_API bool weft_channel_isopen(const weft_channel *c);
 WEFT_API bool weft_channel_isready(const weft_channel *c);
 WEFT_API bool weft_channel_isempty(const weft_channel *c);

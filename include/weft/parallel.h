@@ -23,8 +23,8 @@ typedef int weft_range_fn(size_t begin, size_t end, void *ctx);
  *   WEFT_ENOMEM    no memory to start tasks with; or what a body returned */
 WEFT_API WEFT_MUSTUSE int weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx);
 
-/* What to reduce with.  An accumulator has size bytes; map adds begin .. end - 1 to *acc, which starts as a copy of *identity;
- * combine adds *from, which comes from higher indices, to *into. */
+/* What to reduce with.  An accumulator has size bytes; map adds begin .. end - 1 to *acc, which starts as a copy of
+ * *identity; combine adds *from, which comes from higher indices, to *into. */
 typedef struct weft_reduction {
     size_t size;
     const void *identity;

@@ -60,8 +60,8 @@ WEFT_API WEFT_MUSTUSE int weft_async(weft_task **out, weft_fn *fn, void *arg);
 /* A task with options; opt NULL: none. */
 WEFT_API WEFT_MUSTUSE int weft_spawn_with(weft_task **out, weft_fn *fn, void *arg, const weft_task_options *opt);
 
-/* A migratable task whose argument is a copy of the size bytes at data, which lives as long as the task, aligned for any
- * type.  Up to 64 bytes are kept in the task itself. */
+/* A migratable task whose argument is a copy of the size bytes at data, which lives as long as the task, aligned for
+ * any type.  Up to 64 bytes are kept in the task itself. */
 WEFT_API WEFT_MUSTUSE int weft_spawn_copy(weft_task **out, weft_fn *fn, const void *data, size_t size);
 
 /* A task that is not scheduled: weft_schedule does that.  out must not be NULL.  Codes as above. */
@@ -106,8 +106,8 @@ WEFT_API WEFT_MUSTUSE int weft_fetch_until(weft_task *t, void **value, weft_time
 WEFT_API int weft_join(weft_task *t);
 WEFT_API WEFT_MUSTUSE int weft_join_until(weft_task *t, weft_time deadline);
 
-/* Sets the current task's value, for weft_fetch; returns 0, so that a body can end with `return weft_return(p);`.  Who frees
- * *value is up to the program: every fetch gets the same pointer.  Outside a task: does nothing. */
+/* Sets the current task's value, for weft_fetch; returns 0, so that a body can end with `return weft_return(p);`.  Who
+ * frees *value is up to the program: every fetch gets the same pointer.  Outside a task: does nothing. */
 WEFT_API int weft_return(void *value);
 
 /* Lets everything run that is ready on this worker, then goes on.  Not a cancellation point. */
@@ -151,8 +151,8 @@ WEFT_API int weft_task_error(const weft_task *t);
 /* The text that t gave to weft_fail, valid as long as t; NULL if there is none, or t has not failed. */
 WEFT_API const char *weft_task_message(const weft_task *t);
 
-/* Writes `Unhandled Task ERROR: <text>` and `Stacktrace:` with numbered frames to stderr, as one write, if t fails or has
- * failed.  Returns t.  At most once for each task, however often it is called. */
+/* Writes `Unhandled Task ERROR: <text>` and `Stacktrace:` with numbered frames to stderr, as one write, if t fails or
+ * has failed.  Returns t.  At most once for each task, however often it is called. */
 WEFT_API weft_task *weft_errormonitor(weft_task *t);
 
 /* Calls cb(t, arg) once when t has ended, on the worker that ended it; at once, on the caller's thread, if it has ended
