@@ -1,5 +1,4 @@
-/* park.h - contexts, and how whoever waits is suspended and woken: exactly once, and never before it is saved.  [layer
- * 3]
+/* park.h - contexts, and how whoever waits is suspended and woken.  [layer 3]
  *
  * The essay is in park.c. */
 #ifndef WEFT_SRC_PARK_H

@@ -56,8 +56,8 @@ unscheduled(weft_fn *fn, void *arg, unsigned flags)
     return t;
 }
 
-/* A test whose body is a sticky task.  What it starts with weft_async shares its worker: only one of them runs at a time, and
- * in the same order whatever the number of workers. */
+/* A test whose body is a sticky task.  What it starts with weft_async shares its worker: only one of them runs at a
+ * time, and in the same order whatever the number of workers. */
 #define WORKER_TEST(suite, id, sentence)                                                                               \
     static void suite##_##id##_on_worker(void);                                                                        \
     static int suite##_##id##_sticky(void *unused)                                                                     \
@@ -119,7 +119,8 @@ static inline bool
 capture_begin(struct capture *c)
 {
     int ends[2];
-    if (!CHECK_INT(pipe2(ends, O_DIRECT | O_CLOEXEC), 0)) return false; /* O_DIRECT: every write stays a message of its own */
+    /* O_DIRECT: every write stays a message of its own */
+    if (!CHECK_INT(pipe2(ends, O_DIRECT | O_CLOEXEC), 0)) return false;
     fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     c->in = ends[0];

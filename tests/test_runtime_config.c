@@ -80,7 +80,11 @@ TEST(runtime, bad_config, "start: a field that cannot be used is an error, and n
         bad[i].size = sizeof bad[i];
         CHECK_INT(start_with(&bad[i], "WEFT_VERBOSE", "0"), WEFT_EINVAL);
         CHECK(said[0] != '\0');
-        CHECK_INT(weft_run(&bad[i], nothing, NULL), WEFT_EINVAL);
+        struct capture c;
+        if (!capture_begin(&c)) return;
+        int rc = weft_run(&bad[i], nothing, NULL);
+        CHECK_INT(capture_end(&c, said, sizeof said, "weft: "), 1);
+        CHECK_INT(rc, WEFT_EINVAL);
         CHECK_INT(weft_stop(), WEFT_ENOENT);
     }
 }
