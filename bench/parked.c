@@ -130,6 +130,6 @@ static const struct bench_variant variants[] = {
     {"pthread", BENCH_TWIN, park_threads},
     {"park+schedule", BENCH_ONE_AND_ALL, park_tasks},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 3)};
+static const struct bench_group groups[] = {BENCH_GROUP(values, variants, 1)};
 
 BENCH_MAIN(groups)

@@ -131,12 +131,12 @@ address_of(weft_fn *fn)
 }
 
 static void
-compose(struct report *r, const weft_task *t)
+compose(struct report *r, const weft_task *t, int code)
 {
     const struct failure *f = t->failure;
     append(r, "Unhandled Task ERROR: ");
     if (f) append(r, "%s", f->text);
-    else append(r, "%s: %s", weft_error_name(t->code), weft_error_text(t->code));
+    else append(r, "%s: %s", weft_error_name(code), weft_error_text(code));
     append(r, "\nStacktrace:\n");
     if (f && f->frames > 0) {
         for (int i = 0; i < f->frames; i++) append_frame(r, i + 1, f->frame[i]);
@@ -147,19 +147,19 @@ compose(struct report *r, const weft_task *t)
 }
 
 void
-weft__failure_print(weft_task *t)
+weft__failure_print(weft_task *t, int code)
 {
     if (or_acq_rel(&t->flags, TASK_REPORTED) & TASK_REPORTED) return; /* whoever sets the flag prints */
     int saved = errno;
     struct report *r = malloc(sizeof *r);
     if (r) {
         r->length = 0;
-        compose(r, t);
+        compose(r, t, code);
         ssize_t written = write(STDERR_FILENO, r->text, r->length);
         (void)written; /* stderr may be closed: there is nowhere else to say it */
         free(r);
     } else {
-        weft__warn("a task failed with %s, and there is no memory to say more", weft_error_name(t->code));
+        weft__warn("a task failed with %s, and there is no memory to say more", weft_error_name(code));
     }
     errno = saved;
 }
@@ -169,5 +169,5 @@ weft__failure_unhandled(weft_task *t)
 {
     void (*handler)(weft_task *, int) = load_relaxed(&handlers.unhandled); /* relaxed: set before there are tasks */
     if (handler) handler(t, t->code);
-    else weft__failure_print(t);
+    else weft__failure_print(t, t->code);
 }

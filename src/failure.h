@@ -4,8 +4,8 @@
 
 #include "task.h"
 
-/* Prints `Unhandled Task ERROR: ...`, as one write to stderr, once per task. */
-void weft__failure_print(weft_task *t);
+/* Prints `Unhandled Task ERROR: ...`, as one write to stderr, once per task.  code: how t has failed, or is about to. */
+void weft__failure_print(weft_task *t, int code);
 
 /* A failure that nobody looked at: the configured handler, or prints it. */
 void weft__failure_unhandled(weft_task *t);

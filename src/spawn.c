@@ -86,16 +86,15 @@ weft__spawn_submit(struct worker *w, weft_task *t)
 static int
 launch(struct maker *m, weft_task **out, weft_task *t)
 {
-    weft_task **to = out, *mine;
-    if (!to) to = &mine;
-    *to = t; /* before t runs: the body may look at it */
+    weft_task *before = out ? *out : NULL;
+    if (out) *out = t; /* before t runs: the body may look at it */
     int rc = weft__spawn_submit(m->worker, t);
+    if (rc == 0 && out) return 0;
     if (rc < 0) {
-        t->drop = NULL; /* the call fails: arg is the caller's */
-        weft_task_release(t);
-    } else if (!out) {
-        weft_task_release(t);
+        t->drop = NULL; /* the call fails: arg is the caller's, and *out untouched */
+        if (out) *out = before;
     }
+    weft_task_release(t);
     return rc;
 }
 

@@ -124,11 +124,11 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
 {
     struct list waiting, ready = {NULL, NULL}, callbacks = {NULL, NULL};
     struct list_node *n;
-    t->code = code;
     if (phase == PHASE_FAILED && (load_relaxed(&t->flags) & TASK_MONITORED))
-        weft__failure_print(t); /* under no lock yet: see below */
+        weft__failure_print(t, code); /* under no lock yet: see below */
 
     weft__acquire(&t->lock);
+    t->code = code; /* under the lock: until the phase says that it has ended, it may be a permit's */
     waiting = t->waiters;
     t->waiters = (struct list){NULL, NULL};
     bool monitored = load_relaxed(&t->flags) & TASK_MONITORED; /* relaxed: set under the lock, or seen before it */
@@ -140,7 +140,7 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
     }
     weft__unlock(&t->lock);
 
-    if (monitored && phase == PHASE_FAILED) weft__failure_print(t); /* attached between the first look and the lock */
+    if (monitored && phase == PHASE_FAILED) weft__failure_print(t, code); /* attached between the first look and the lock */
     while ((n = weft__list_pop(&callbacks))) { /* before the wakes: who waits for t finds them done */
         struct callback *c = weft__container(n, struct callback, waiter.node);
         c->call(t, c->arg);
@@ -290,6 +290,6 @@ weft_errormonitor(weft_task *t)
     or_acq_rel(&t->flags, TASK_MONITORED | TASK_OBSERVED); /* read under the lock by weft__task_finish */
     bool failed = weft_task_state(t) == WEFT_FAILED;
     weft__unlock(&t->lock);
-    if (failed) weft__failure_print(t);
+    if (failed) weft__failure_print(t, t->code);
     return t;
 }

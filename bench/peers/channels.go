@@ -276,7 +276,7 @@ func groups() []group {
 		of("channel-buffered", "value", "go-buffered", func() []float64 { return stream(capacity, 1, 1, size(2000000, 200000)) }),
 		of("channel-crowd", "value", "go-buffered", func() []float64 { return stream(capacity, crowd, crowd, size(500000, 50000)) }),
 		{[]value{{"parked-create", "ns", "task"}, {"parked-release", "ns", "task"}, {"parked-memory", "bytes", "task"}},
-			"go-channel", both, 3, parked},
+			"go-channel", both, 1, parked},
 	}
 }
 
