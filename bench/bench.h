@@ -1,14 +1,14 @@
-/* bench.h - what the benchmarks share: samples in processes of their own, interleaved rounds, a line of JSON per result.
+/* bench.h - what the benchmarks share: runs in processes of their own, interleaved rounds, a line of JSON per result.
  *
  *     PROGRAM [-r ROUNDS] [-q] [NAME ...]     -q: quick, with less work in each sample; NAME: only benchmarks so called
  *
- * A program has groups.  A group is one piece of work in several variants: its plain twin, which comes first, and the ways to
- * do the same on the scheduler that the program measures (its host), each with one worker and with all.  In every round each
- * of them is run once, so that what disturbs the machine for a while disturbs all of them alike.
+ * A program has groups.  A group is one piece of work in several variants: its plain twin, which comes first, and the
+ * ways to do the same on the scheduler that the program measures (its host), each with one worker and with all.  In
+ * every round each of them is run once, so that what disturbs the machine for a while disturbs all of them alike.
  *
- * Each run is a process of its own: no bound thread, cached stack or warm heap of one is there for the next.  It may measure
- * several values, and returns a check; what differs in its check from the group's twin is wrong and an error.  The exit status
- * is 1 if anything was wrong, died, or took longer than BENCH_PATIENCE seconds; the rest is run all the same.
+ * Each run is a process of its own: no bound thread, cached stack or warm heap of one is there for the next.  It may
+ * measure several values, and returns a check: one that differs from the twin's is an error.  The exit status is 1 if
+ * anything was wrong, died, or took longer than BENCH_PATIENCE seconds; the rest is run all the same.
  *
  * This header is C and C++, and knows no scheduler: peers are measured with it as well. */
 #ifndef BENCH_H
@@ -63,9 +63,11 @@ struct bench_group {
 
 /* The scheduler that a program measures. */
 struct bench_host {
-    const char *kind;   /* "weft" or "peer" */
-    int (*workers)(void); /* how many are all */
-    void (*run)(int workers, void (*body)(void *), void *arg); /* calls body(arg) on that many workers */
+    const char *kind; /* "weft" or "peer" */
+    /* How many are all. */
+    int (*workers)(void);
+    /* Calls body(arg) on that many workers. */
+    void (*run)(int workers, void (*body)(void *), void *arg);
 };
 
 /* What a run may ask: is it to be quick, and on how many workers is it (twins: on how many are the others at most). */
@@ -193,7 +195,8 @@ bench_isolated(const struct bench_host *host, int workers, void (*run)(struct be
 }
 
 static inline void
-bench_print(const struct bench_host *host, const struct bench_value *value, struct bench_cell *c, double *samples, int rounds)
+bench_print(const struct bench_host *host, const struct bench_value *value, struct bench_cell *c, double *samples,
+            int rounds)
 {
     bool twin = c->variant->at == BENCH_TWIN;
     double median = bench_median(samples, rounds);
@@ -227,7 +230,8 @@ bench_cells(const struct bench_group *g, int all, struct bench_cell *cells)
 
 /* One run of a cell.  *check is the twin's, which comes first. */
 static inline void
-bench_run_cell(const struct bench_host *host, const struct bench_group *g, struct bench_cell *c, int round, uint64_t *check)
+bench_run_cell(const struct bench_host *host, const struct bench_group *g, struct bench_cell *c, int round,
+               uint64_t *check)
 {
     struct bench_sample s;
     char wrong[64];
@@ -239,7 +243,8 @@ bench_run_cell(const struct bench_host *host, const struct bench_group *g, struc
         error = wrong;
     }
     if (error) {
-        fprintf(stderr, "bench: %s, %s, %d workers: %s\n", g->values[0].name, c->variant->name, twin ? 0 : c->workers, error);
+        fprintf(stderr, "bench: %s, %s, workers: %d: %s\n", g->values[0].name, c->variant->name, twin ? 0 : c->workers,
+                error);
         c->failed = true;
         return;
     }
@@ -279,7 +284,7 @@ static const struct bench_host *bench_asked;
 static inline void
 bench_ask_workers(struct bench_sample *s)
 {
-    s->check = (uint64_t)bench_asked->workers();
+    s->values[0] = bench_asked->workers();
 }
 
 /* The body of a program's main. */
@@ -299,13 +304,14 @@ bench_main(int argc, char **argv, const struct bench_host *host, const struct be
     }
     bench_asked = host;
     const char *error = bench_isolated(NULL, 0, bench_ask_workers, &s);
-    if (error || s.check == 0) {
-        fprintf(stderr, "bench: how many workers there are: %s\n", error ? error : "none");
+    int all = error ? 0 : (int)s.values[0];
+    if (all < 1) {
+        fprintf(stderr, "bench: asked how many workers there are, the scheduler %s\n", error ? error : "failed");
         return 1;
     }
     for (int i = 0; i < n_groups; i++) {
         if (!bench_named(&groups[i], argv + optind)) continue;
-        failures += bench_run_group(host, &groups[i], (int)s.check, rounds);
+        failures += bench_run_group(host, &groups[i], all, rounds);
         found++;
     }
     if (!found) fprintf(stderr, "bench: there is no benchmark of that name here\n");
@@ -313,6 +319,9 @@ bench_main(int argc, char **argv, const struct bench_host *host, const struct be
 }
 
 #define BENCH_COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
-#define BENCH_GROUP(values, variants, max_rounds) {values, BENCH_COUNT(values), variants, BENCH_COUNT(variants), max_rounds}
+#define BENCH_GROUP(values, variants, max_rounds)                                                                      \
+    {                                                                                                                  \
+        values, BENCH_COUNT(values), variants, BENCH_COUNT(variants), max_rounds                                       \
+    }
 
 #endif

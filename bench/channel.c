@@ -63,7 +63,8 @@ static int
 take(void *arg)
 {
     struct side *s = arg;
-    for (uint64_t value; s->seen < s->n; see_next(s, value)) ok(weft_channel_take(s->channel, &value), "weft_channel_take");
+    for (uint64_t value; s->seen < s->n; see_next(s, value))
+        ok(weft_channel_take(s->channel, &value), "weft_channel_take");
     return 0;
 }
 

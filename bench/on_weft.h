@@ -53,6 +53,9 @@ join(weft_task *t)
 }
 
 #define BENCH_MAIN(groups)                                                                                             \
-    int main(int argc, char **argv) { return bench_main(argc, argv, &on_weft, groups, BENCH_COUNT(groups)); }
+    int main(int argc, char **argv)                                                                                    \
+    {                                                                                                                  \
+        return bench_main(argc, argv, &on_weft, groups, BENCH_COUNT(groups));                                          \
+    }
 
 #endif

@@ -16,8 +16,8 @@ thread_start(void *(*fn)(void *), void *arg, const pthread_attr_t *attr)
     return t;
 }
 
-/* Binds the calling thread, and the threads that it starts, to one of the cores that it may use; they are counted from 0, over
- * and over. */
+/* Binds the calling thread, and those that it starts, to one of the cores that it may use: counted from 0, round and
+ * round. */
 static inline void
 thread_bind(int number)
 {
@@ -37,7 +37,10 @@ struct turnstile {
     bool open;
 };
 
-#define TURNSTILE {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false}
+#define TURNSTILE                                                                                                      \
+    {                                                                                                                  \
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false                                                     \
+    }
 
 static inline void
 turnstile_pass(struct turnstile *t)

@@ -17,7 +17,7 @@ loop_calls(void)
     return bench_size(200000, 20000);
 }
 
-/* Bodies of loops.  The elements are whole numbers, and so are all sums of them: exact in whatever order they are added. */
+/* Bodies of loops.  The elements are whole numbers, and so are all sums: exact in whatever order they are added. */
 static int
 empty_body(size_t begin, size_t end, void *ctx)
 {

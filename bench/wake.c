@@ -1,7 +1,7 @@
 /* wake.c - how long it takes until another worker runs something: a new task, or one that was parked there.
  *
- * A sample is the median of many.  The pair that wakes lives on two workers, each of its tasks bound to its own, and is left
- * idle before each wake for some time: both workers sleep by then, unless the time is short. */
+ * A sample is the median of many.  The pair that wakes lives on two workers, each of its tasks bound to its own, and is
+ * left idle before each wake for some time: both workers sleep by then, unless the time is short. */
 #include "on_weft.h"
 #include "threads.h"
 
@@ -94,7 +94,7 @@ create_to_start(struct bench_sample *s)
 struct pair {
     int64_t pause;
     int n, done;
-    int64_t sent;   /* when the waker woke the sleeper: handed over by the wake */
+    int64_t sent; /* when the waker woke the sleeper: handed over by the wake */
     double ns[MAX_WAKES];
     weft_task *waker, *sleeper;
     int worker[2];

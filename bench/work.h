@@ -95,8 +95,8 @@ sky_serial(void *arg)
     return 0;
 }
 
-/* In how many ways queens stand on a board without threatening each other.  A node tries each column of the next row, and
- * looks at the whole board every time: some work for each task. */
+/* In how many ways queens stand on a board without threatening each other.  A node tries each column of the next row,
+ * and looks at the whole board every time: some work for each task. */
 enum { QUEENS_MAX = 12 };
 
 struct queens {
@@ -118,7 +118,8 @@ queens_tasks(int n)
     return n == 12 ? 856188 : 35538;
 }
 
-static inline bool
+/* One copy in each program: the twin and the others run the same instructions. */
+__attribute__((noinline, unused)) static bool
 queens_safe(const struct queens *q)
 {
     for (int i = 0; i < q->row; i++)
@@ -153,7 +154,7 @@ queens_serial(void *arg)
     return 0;
 }
 
-/* The twins as samples.  Each takes a function of the shape above, so that the parallel ones can be sampled in the same way. */
+/* Samples of a function of the shapes above, serial or parallel. */
 static inline void
 fib_sample(struct bench_sample *s, int (*fn)(void *))
 {

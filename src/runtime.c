@@ -341,6 +341,8 @@ static void
 finish_locked(int first)
 {
     join_threads(first, weft__sched.count);
+    /* acquire: pairs with weft__sched_leave.  A few instructions of threads that have pushed what has ended by now */
+    while (load_acquire(&weft__sched.visitors) != 0) sched_yield();
     free_workers();
     weft__stack_unwatch();
     weft__stack_fini();

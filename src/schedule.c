@@ -34,19 +34,35 @@ set_flags(weft_task *t, uint32_t on, uint32_t off)
     if (off) and_acq_rel(&t->flags, ~off); /* as above */
 }
 
-/* Prepares to park c's task; false: there is no need, *p has what was scheduled. */
+/* Leaves p for t's next weft_park.  Under t's lock; there must be no permit yet. */
+static void
+leave_permit(weft_task *t, struct parcel p)
+{
+    t->permit = p.value;
+    t->code = p.code;
+    set_flags(t, TASK_PERMIT, 0);
+}
+
+/* Takes t's permit, which is there. */
+static struct parcel
+take_permit(weft_task *t)
+{
+    weft__acquire(&t->lock);
+    struct parcel p = {t->permit, t->code};
+    t->code = 0;
+    set_flags(t, 0, TASK_PERMIT);
+    weft__unlock(&t->lock);
+    return p;
+}
+
+/* Prepares to park c's task; false: it has a permit, which stays until it is taken. */
 static bool
-begin_park(struct context *c, struct parcel *p, uint64_t *ticket)
+begin_park(struct context *c, uint64_t *ticket)
 {
     weft_task *t = c->task;
-    bool permit;
     weft__acquire(&t->lock);
-    permit = load_relaxed(&t->flags) & TASK_PERMIT; /* relaxed: under the lock */
-    if (permit) {
-        *p = (struct parcel){t->permit, t->code};
-        t->code = 0;
-        set_flags(t, 0, TASK_PERMIT);
-    } else {
+    bool permit = load_relaxed(&t->flags) & TASK_PERMIT; /* relaxed: under the lock */
+    if (!permit) {
         *ticket = weft__park_arm(&c->parker, "park", true);
         set_flags(t, TASK_PARKED, 0);
     }
@@ -74,10 +90,10 @@ int
 weft_park(void **value)
 {
     struct context *c = weft__context_current();
-    struct parcel p;
     uint64_t ticket;
     if (!c) return WEFT_ENOTSUP;
-    if (!begin_park(c, &p, &ticket)) {
+    if (!begin_park(c, &ticket)) {
+        struct parcel p = take_permit(c->task);
         if (value) *value = p.value;
         return p.code;
     }
@@ -131,10 +147,11 @@ resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wante
         weft__unlock(&t->lock);
         return WEFT_EBUSY;
     }
-    bool won = weft__park_claim_any(&c->parker);
+    bool won = weft__park_claim_any(&c->parker), permit = load_relaxed(&t->flags) & TASK_PERMIT; /* under the lock */
     if (won) set_flags(t, TASK_RESUMED, TASK_PARKED);
+    else if (!permit) leave_permit(t, *p); /* it is coming back already: cancelled, or refused a switch */
     weft__unlock(&t->lock);
-    if (!won) return WEFT_EBUSY; /* a cancellation is waking it */
+    if (!won) return permit ? WEFT_EBUSY : 0;
     c->parker.value = p->value;
     c->parker.code = p->code;
     if (wanted == DIRECT && c->pool == w->pool && weft__park_is_saved(&c->parker)) *e = (struct entry){&c->run, 0};
@@ -152,11 +169,7 @@ resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, stru
     if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
     /* relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
     bool running = phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) && !load_relaxed(&t->waiting);
-    if (running) {
-        t->permit = p.value;
-        t->code = p.code;
-        set_flags(t, TASK_PERMIT, 0);
-    }
+    if (running) leave_permit(t, p);
     weft__unlock(&t->lock);
     return running ? 0 : WEFT_EBUSY;
 }
@@ -201,6 +214,32 @@ weft_yield_to(weft_task *t)
     return 0;
 }
 
+/* Takes back a park that was begun in vain.  A wake that has come meanwhile is kept, for the next. */
+static void
+abandon_park(struct context *c, uint64_t ticket)
+{
+    weft_task *t = c->task;
+    bool woken = !weft__park_claim(&c->parker, ticket);
+    if (woken) weft__suspend(c);
+    weft__acquire(&t->lock);
+    uint32_t flags = load_relaxed(&t->flags); /* relaxed: under the lock */
+    if (flags & TASK_RESUMED) leave_permit(t, (struct parcel){c->parker.value, c->parker.code});
+    set_flags(t, 0, TASK_PARKED | TASK_RESUMED);
+    weft__unlock(&t->lock);
+}
+
+/* The caller, c, has been scheduled already: t becomes ready, and c goes on with what it was sent.  If t cannot, c keeps
+ * its permit. */
+static int
+switch_permitted(struct worker *w, struct context *c, weft_task *t, void **value)
+{
+    int rc = resume(w, t, (struct parcel){value ? *value : NULL, 0}, READY, NULL);
+    if (rc < 0) return rc;
+    struct parcel p = take_permit(c->task);
+    if (value) *value = p.value;
+    return p.code;
+}
+
 int
 weft_switch_to(weft_task *t, void **value)
 {
@@ -213,16 +252,10 @@ weft_switch_to(weft_task *t, void **value)
     if (!c) return WEFT_ENOTSUP;
     if (c->task == t) return WEFT_EDEADLK;
     if (weft_task_isdone(t)) return weft_task_error(t);
-    if (!begin_park(c, &p, &ticket)) { /* somebody has scheduled the caller already: t runs, and so does the caller */
-        struct parcel to = {value ? *value : NULL, 0};
-        int rc = resume(w, t, to, READY, NULL);
-        if (value) *value = p.value;
-        return rc < 0 ? rc : p.code;
-    }
+    if (!begin_park(c, &ticket)) return switch_permitted(w, c, t, value);
     int rc = resume(w, t, p, direct(w), &e);
     if (rc < 0) {
-        if (!weft__park_claim(&c->parker, ticket)) weft__suspend(c); /* somebody was faster: the wake is on its way */
-        (void)end_park(c, NULL);
+        abandon_park(c, ticket);
         return rc;
     }
     if (e.item) weft__sched_switch(c, LEFT_PARKED, e);

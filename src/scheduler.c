@@ -62,27 +62,37 @@ enqueue(struct worker *w, struct runnable *r, uint64_t tag)
     if (!weft__deque_push(&w->fifo, r, tag)) keep(w, r);
 }
 
+/* From a worker of another pool, from another worker to a sticky context, or from a plain thread. */
+static void
+ready_elsewhere(struct worker *w, struct context *c)
+{
+    struct worker *home = c->home; /* read now: once c is queued it may run, and end */
+    struct pool *pool = c->pool;
+    if (!w) weft__sched_visit();
+    if (home) {
+        weft__inject_push(&home->inbox, &c->run);
+        weft__idle_wake_worker(home);
+    } else {
+        weft__inject_push(&pool->inject, &c->run);
+        weft__idle_wake_one(pool);
+    }
+    if (!w) weft__sched_leave();
+}
+
 void
 weft__ready(struct context *c)
 {
-    struct worker *w = weft__worker(), *home = c->home; /* read now: once c is queued it may run, and end */
-    struct pool *pool = c->pool;
-    if (home) {
-        if (w == home) {
-            keep(w, &c->run);
-        } else {
-            weft__inject_push(&home->inbox, &c->run);
-            weft__idle_wake_worker(home);
-        }
-    } else if (!w || w->pool != pool) {
-        weft__inject_push(&pool->inject, &c->run);
-        weft__idle_wake_one(pool);
+    struct worker *w = weft__worker();
+    if (!w || (c->home ? c->home != w : c->pool != w->pool)) {
+        ready_elsewhere(w, c);
+    } else if (c->home) {
+        keep(w, &c->run);
     } else if (!load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
         store_release(&w->next, c);       /* release: pairs with the thief's acquire */
-        if (!w->alone) weft__idle_handoff(pool);
+        if (!w->alone) weft__idle_handoff(w->pool);
     } else {
         enqueue(w, &c->run, 0);
-        weft__idle_wake_one(pool);
+        weft__idle_wake_one(w->pool);
     }
 }
 

@@ -21,9 +21,26 @@ struct sched {
     weft_scope root;
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
+    _Atomic uint32_t visitors; /* plain threads between a push and their last look at a worker */
 };
 
 extern struct sched weft__sched;
+
+/*
+ * A plain thread that pushes something still looks at workers when that may have run and ended already.  So it visits: until
+ * it leaves, workers may stop, but not go away.
+ */
+static inline void
+weft__sched_visit(void)
+{
+    add_seq_cst(&weft__sched.visitors, 1); /* before the push, without which the scheduler may stop at any time */
+}
+
+static inline void
+weft__sched_leave(void)
+{
+    sub_release(&weft__sched.visitors, 1); /* release: pairs with the wait before the workers are freed */
+}
 
 /* The running context; NULL on a plain thread. */
 static inline struct context *

@@ -63,23 +63,32 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     return 0;
 }
 
+/* Counts t as made; false: a plain thread comes too late, the scheduler is stopping. */
+static bool
+count_in(struct worker *w, bool daemon)
+{
+    weft__sched_made(w, daemon); /* M1 of lifecycle.c */
+    if (w) return true;
+    int state = load_seq_cst(&weft__sched.state); /* M2 */
+    if (state != SCHED_STOPPED && state != SCHED_LEAVING) return true;
+    weft__sched_ended(NULL, daemon); /* M3 */
+    return false;
+}
+
 int
 weft__spawn_submit(struct worker *w, weft_task *t)
 {
-    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
-    weft__sched_made(w, daemon);                                                /* M1 of lifecycle.c */
-    if (!w) {
-        int state = load_seq_cst(&weft__sched.state); /* M2 */
-        if (state == SCHED_STOPPED || state == SCHED_LEAVING) {
-            weft__sched_ended(NULL, daemon); /* M3 */
-            return WEFT_ESHUTDOWN;
-        }
+    if (!w) weft__sched_visit();
+    bool counted = count_in(w, daemon);
+    if (counted) {
+        add_relaxed(&t->refs, 1); /* relaxed: the queue publishes it.  The run's reference */
+        weft__task_set_phase(t, PHASE_QUEUED);
+        weft__sched_submit(w, t);
     }
-    add_relaxed(&t->refs, 1); /* relaxed: the queue publishes it.  The run's reference */
-    weft__task_set_phase(t, PHASE_QUEUED);
-    weft__sched_submit(w, t);
-    return 0;
+    if (!w) weft__sched_leave();
+    return counted ? 0 : WEFT_ESHUTDOWN;
 }
 
 /* Schedules t and gives out its handle, or drops that. */

@@ -2,7 +2,8 @@
  *
  *     channels [-r ROUNDS] [-q] [NAME ...]     as the programs in C, which bench.h describes
  *
- * Each run is a process of its own here, too: the program starts itself with -one NAME -workers N, which prints the values. */
+ * Each run is a process of its own here, too: the program starts itself with -one NAME -workers N, which prints the
+ * values. */
 package main
 
 import (
@@ -272,9 +273,15 @@ func groups() []group {
 		of("skynet", "task", "go-channel", skynet),
 		yields,
 		of("channel-pingpong", "round trip", "go-unbuffered", pingpong),
-		of("channel-stream", "value", "go-unbuffered", func() []float64 { return stream(0, 1, 1, size(500000, 50000)) }),
-		of("channel-buffered", "value", "go-buffered", func() []float64 { return stream(capacity, 1, 1, size(2000000, 200000)) }),
-		of("channel-crowd", "value", "go-buffered", func() []float64 { return stream(capacity, crowd, crowd, size(500000, 50000)) }),
+		of("channel-stream", "value", "go-unbuffered", func() []float64 {
+			return stream(0, 1, 1, size(500000, 50000))
+		}),
+		of("channel-buffered", "value", "go-buffered", func() []float64 {
+			return stream(capacity, 1, 1, size(2000000, 200000))
+		}),
+		of("channel-crowd", "value", "go-buffered", func() []float64 {
+			return stream(capacity, crowd, crowd, size(500000, 50000))
+		}),
 		{[]value{{"parked-create", "ns", "task"}, {"parked-release", "ns", "task"}, {"parked-memory", "bytes", "task"}},
 			"go-channel", both, 1, parked},
 	}
@@ -339,8 +346,8 @@ func measure(g group, rounds int) bool {
 		for w, workers := range g.workers {
 			s := samples[w][v]
 			sort.Float64s(s)
-			fmt.Printf("{\"bench\":\"%s\", \"variant\":\"%s\", \"kind\":\"peer\", \"workers\":%d, \"unit\":\"%s\", \"per\":\"%s\", "+
-				"\"%s\":%.6g, \"min\":%.6g, \"max\":%.6g, \"rounds\":%d}\n",
+			fmt.Printf("{\"bench\":\"%s\", \"variant\":\"%s\", \"kind\":\"peer\", \"workers\":%d, "+
+				"\"unit\":\"%s\", \"per\":\"%s\", \"%s\":%.6g, \"min\":%.6g, \"max\":%.6g, \"rounds\":%d}\n",
 				what.name, g.variant, workers, what.unit, what.per, what.unit, median(s), s[0], s[len(s)-1], rounds)
 		}
 	}

@@ -190,9 +190,9 @@ static const struct bench_variant sum_variants[] = {
     {"openmp-reduction", BENCH_ONE_AND_ALL, sum},
 };
 static const struct bench_group groups[] = {
-    BENCH_GROUP(fib_values, fib_variants, 0),     BENCH_GROUP(sky_values, sky_variants, 0),
+    BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
     BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
-    BENCH_GROUP(fill_values, fill_variants, 0),   BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
 };
 
 int

@@ -2,6 +2,7 @@
 #include "../vector.h"
 #include "../work.h"
 
+#include <cstdlib>
 #include <functional>
 #include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
@@ -12,7 +13,8 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
-namespace {
+namespace
+{
 
 /* ---- Trees ------------------------------------------------------------------------------------------------------ */
 
@@ -118,10 +120,12 @@ sum_all(vector *v)
 
 /* ---- What is measured ------------------------------------------------------------------------------------------- */
 
+/* oneTBB has no variable of its own for it. */
 int
 workers()
 {
-    return tbb::info::default_concurrency();
+    const char *asked = std::getenv("BENCH_WORKERS");
+    return asked ? std::atoi(asked) : tbb::info::default_concurrency();
 }
 
 void
