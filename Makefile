@@ -102,7 +102,7 @@ STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress_*.c))
 TEST_LIBS := $(LIBS) -lm
 
 ifeq ($(call on,$(V)),)
-Q := @
+quiet := @
 say = @printf '  %-9s %s\n' $(1) $@
 endif
 
@@ -123,17 +123,17 @@ endif
 $(B)/%.c.o: %.c $(B)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -c -o $@ $<
+	$(quiet)$(COMPILE) -c -o $@ $<
 
 $(B)/%.S.o: %.S $(B)/flags
 	$(call say,AS)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -c -o $@ $<
+	$(quiet)$(COMPILE) -c -o $@ $<
 
 # A stack of Weft's may outlive the last reference to the library: nodelete.
 $(SHARED): $(OBJECTS) src/weft.map
 	$(call say,LINK)
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=src/weft.map -Wl,-z,nodelete \
+	$(quiet)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=src/weft.map -Wl,-z,nodelete \
 	    $(if $(SAN),,-Wl,-z,defs) -o $@ $(OBJECTS) $(LIBS)
 
 $(LINKS): $(SHARED)
@@ -142,7 +142,7 @@ $(LINKS): $(SHARED)
 $(STATIC): $(OBJECTS)
 	$(call say,AR)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(quiet)$(AR) rcs $@ $^
 
 # ---- Tests, stress programs, benchmarks ----------------------------------------------------------------------------
 # They see the internals, so tests and stress programs link the static library; benchmarks measure the shared one.
@@ -156,28 +156,28 @@ bench-programs: $(BENCHES)
 $(B)/plain/%.o: %.c $(B)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
+	$(quiet)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
 
 $(B)/criterion/%.o: %.c $(B)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(shell $(PKG_CONFIG) --cflags criterion) -c -o $@ $<
+	$(quiet)$(COMPILE) $(shell $(PKG_CONFIG) --cflags criterion) -c -o $@ $<
 
 $(B)/test-plain: $(PLAIN_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(shell $(PKG_CONFIG) --libs criterion)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(shell $(PKG_CONFIG) --libs criterion)
 
 $(B)/stress_%: $(B)/plain/tests/stress_%.o $(STATIC)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
 
 # Prints where this configuration is built.
 where:
@@ -205,7 +205,7 @@ pgz: $(B)/examples/pgz/pgz
 $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
+	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
 	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ lint: $(LINKS)
 	@tools/lint --self-test --library $(B)/libweft.so
 
 format:
-	clang-format -i $(wildcard $(addsuffix /*.[ch],include include/weft src src/arch tests bench examples examples/*))
+	clang-format -i $(wildcard $(addsuffix /*.[ch],include include/weft src src/arch tests bench examples examples/*)) $(wildcard bench/peers/*.c)
 
 docs:
 	@tools/lint --links
