@@ -28,7 +28,7 @@ may_run_in_place(const struct context *c, const weft_task *t)
 {
     char *here = __builtin_frame_address(0);
     return weft__likely(
-        (size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope &&
+        (size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope && !c->fpenv &&
         !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL))); /* relaxed: constant, or as good as later */
 }
 

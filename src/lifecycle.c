@@ -122,5 +122,5 @@ weft__sched_cancel_root(void)
     weft__fence_heavy();                           /* pairs with weft__wait_park [cancel] */
     weft__stack_each(cancel_one, &woken);
     for (struct runnable *r; (r = weft__runlist_pop(&woken));)
-        weft__park_wake(&weft__container(r, struct context, run)->parker);
+        weft__park_wake(&weft__container(r, struct context, run)->parker, true);
 }

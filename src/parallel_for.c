@@ -74,6 +74,7 @@ put_failure(struct failure *why)
     weft_task *t = weft_current();
     free(t->failure);
     t->failure = why;
+    or_acq_rel(&t->flags, TASK_LADEN); /* other bits may be set at the same time */
 }
 
 void

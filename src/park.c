@@ -86,7 +86,7 @@ weft__park_claim_any(struct parker *p)
 }
 
 void
-weft__park_wake(struct parker *p)
+weft__park_wake(struct parker *p, bool crowd)
 {
     weft__hook();
     if (!p->context) {
@@ -99,7 +99,7 @@ weft__park_wake(struct parker *p)
     word = load_acquire(&p->word); /* acquire: K4 may have come between the two */
     weft__assert((word & STATE) == CLAIMED_SAVED);
     (void)word;
-    weft__ready(p->context);
+    weft__ready(p->context, crowd);
 }
 
 bool
@@ -128,7 +128,7 @@ weft__park_saved(struct context *c)
         if (cas_acq_rel(&p->word, &word, with_state(word, state == ARMED ? SAVED : CLAIMED_SAVED))) return;
     }
     (void)load_acquire(&p->word); /* acquire: pairs with W3 */
-    weft__ready(c);
+    weft__ready(c, false);
 }
 
 bool

@@ -38,6 +38,7 @@ struct context {
     struct stack *stack;
     struct parker parker;
     int budget; /* what it may still do before others get a turn: scheduler.h */
+    bool leaving;                   /* it has begun to switch away: what it calls until then must not switch */
     bool fpenv; /* its floating-point control words are its own */
 };
 
@@ -50,8 +51,9 @@ bool weft__park_claim(struct parker *p, uint64_t ticket);
 /* Claims whatever cancellable park p is in at this moment; false: none. */
 bool weft__park_claim_any(struct parker *p);
 
-/* Lets the claimed parker go on.  The claimer's last access to p. */
-void weft__park_wake(struct parker *p);
+/* Lets the claimed parker go on.  The claimer's last access to p.  crowd: others are woken with it; they keep their
+ * order. */
+void weft__park_wake(struct parker *p, bool crowd);
 
 /* Has the wake already come?  Then there is no need to switch away. */
 bool weft__park_woken(const struct parker *p);
@@ -67,7 +69,7 @@ void weft__park_saved(struct context *c);
 bool weft__park_thread(struct parker *p, uint64_t ticket, int64_t deadline);
 
 /* Provided by the scheduler. */
-void weft__ready(struct context *c);   /* puts a context that is saved into a queue */
+void weft__ready(struct context *c, bool crowd); /* puts a context that is saved into a queue */
 void weft__suspend(struct context *c); /* switches away from c, the running context; returns when it has been woken */
 
 #endif

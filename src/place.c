@@ -39,6 +39,7 @@ weft__place_put(struct worker *w, struct context *c, weft_task *t)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
     c->task = t;
+    c->leaving = false;
     t->outer = NULL;
     c->pool = w->pool;
     c->home = flags & WEFT_STICKY ? w : NULL;
@@ -81,7 +82,7 @@ body(void *arg)
         struct worker *w = c->worker;
         e = weft__sched_pick(w);
         weft_task *t = e.tag ? weft__container(e.item, weft_task, run) : NULL;
-        if (!t || !fits(c, t)) break;
+        if (!t || c->fpenv || !fits(c, t)) break;
         weft__place_put(w, c, t);
     }
     weft__sched_switch(c, LEFT_ENDED, e);

@@ -155,7 +155,7 @@ resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wante
     c->parker.value = p->value;
     c->parker.code = p->code;
     if (wanted == DIRECT && c->pool == w->pool && weft__park_is_saved(&c->parker)) *e = (struct entry){&c->run, 0};
-    else weft__park_wake(&c->parker);
+    else weft__park_wake(&c->parker, false);
     return 0;
 }
 
@@ -205,7 +205,7 @@ weft_yield_to(weft_task *t)
     struct context *c = w ? w->context : NULL;
     struct entry e = {NULL, 0};
     if (!t) return WEFT_EINVAL;
-    if (!c) return weft_schedule(t);
+    if (!c || c->leaving) return weft_schedule(t);
     if (c->task == t) return WEFT_EDEADLK;
     int rc = resume(w, t, (struct parcel){NULL, 0}, direct(w), &e);
     if (rc < 0) return rc;
@@ -258,7 +258,9 @@ weft_switch_to(weft_task *t, void **value)
         abandon_park(c, ticket);
         return rc;
     }
-    if (e.item) weft__sched_switch(c, LEFT_PARKED, e);
-    else weft__suspend(c);
+    weft__fence_light(); /* pairs with the heavy fence of a cancellation [cancel], as in weft_park */
+    bool parked = !weft__cancelled(c) || !weft__park_claim(&c->parker, ticket);
+    if (e.item) weft__sched_switch(c, parked ? LEFT_PARKED : LEFT_YIELDED, e);
+    else if (parked) weft__suspend(c);
     return end_park(c, value);
 }

@@ -80,14 +80,14 @@ ready_elsewhere(struct worker *w, struct context *c)
 }
 
 void
-weft__ready(struct context *c)
+weft__ready(struct context *c, bool crowd)
 {
     struct worker *w = weft__worker();
     if (!w || (c->home ? c->home != w : c->pool != w->pool)) {
         ready_elsewhere(w, c);
     } else if (c->home) {
         keep(w, &c->run);
-    } else if (!load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
+    } else if (!crowd && !load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
         store_release(&w->next, c);       /* release: pairs with the thief's acquire */
         if (!w->alone) weft__idle_handoff(w->pool);
     } else {
@@ -253,8 +253,11 @@ target(struct worker *w, struct entry e)
         weft__place_put(w, c, t);
         return c;
     }
-    weft__sched_ended(w, load_relaxed(&t->flags) & WEFT_DAEMON); /* relaxed: constant */
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    if (w->context) w->context->leaving = true;
     weft__task_end_unrun(t, WEFT_ENOMEM);
+    if (w->context) w->context->leaving = false;
+    weft__sched_ended(w, daemon);
     return NULL;
 }
 
@@ -306,6 +309,7 @@ weft__sched_exhausted(struct context *c)
     struct worker *w = c->worker;
     struct entry e;
     c->budget = BUDGET;
+    if (c->leaving) return;
     if (weft__unlikely(weft__timers_next() <= weft__clock_now())) weft__timers_poll();
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own */
     store_relaxed(&w->dispatches, n);
@@ -317,7 +321,7 @@ weft_yield(void)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
-    if (!c) return;
+    if (!c || c->leaving) return;
     struct entry e = weft__sched_pick(w);
     if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */

@@ -153,7 +153,7 @@ void
 weft__task_end(weft_task *t, int code)
 {
     weft__task_finish(t, weft__task_outcome(t, code), code);
-    weft__task_unref(t, weft__task_cache());
+    weft__task_unref(t);
 }
 
 /* Instead of the body. */
@@ -180,18 +180,19 @@ last_look(weft_task *t)
         drop_argument(t);
         weft__task_finish(t, PHASE_CANCELLED, WEFT_ECANCELED);
     }
-    if (phase == PHASE_FAILED && !(load_acquire(&t->flags) & TASK_OBSERVED))
+    if (phase == PHASE_FAILED && !(or_acq_rel(&t->flags, TASK_OBSERVED) & TASK_OBSERVED))
         weft__failure_unhandled(t); /* pairs with observe */
 }
 
 void
-weft__task_unref(weft_task *t, struct task_cache *cache)
+weft__task_unref(weft_task *t)
 {
     /* acquire of 1: pairs with the releases of the other references; then nobody else has one, and no step is needed */
     if (load_acquire(&t->refs) != 1 && sub_acq_rel(&t->refs, 1) != 1) return;
     store_relaxed(&t->refs, 1); /* relaxed: alone.  A handler may retain and release */
     last_look(t);
-    if (sub_acq_rel(&t->refs, 1) == 1) weft__task_recycle(t, cache);
+    /* the cache is asked for only now: what was called may have gone on on another worker */
+    if (sub_acq_rel(&t->refs, 1) == 1) weft__task_recycle(t, weft__task_cache());
 }
 
 weft_task *
@@ -204,7 +205,7 @@ weft_task_retain(weft_task *t)
 void
 weft_task_release(weft_task *t)
 {
-    if (t) weft__task_unref(t, weft__task_cache());
+    if (t) weft__task_unref(t);
 }
 
 enum weft_state

@@ -207,7 +207,7 @@ void weft__task_finish(weft_task *t, unsigned phase, int code);
 unsigned weft__task_outcome(const weft_task *t, int code);
 
 /* Drops one reference. */
-void weft__task_unref(weft_task *t, struct task_cache *cache);
+void weft__task_unref(weft_task *t);
 
 /* Marks that somebody looked at how t ended. */
 static inline void

@@ -192,7 +192,7 @@ weft__timers_poll(void)
         for (unsigned i = 0; i < count; i++) {
             ready[i]->index = PARK_INTERRUPTED;
             ready[i]->code = WEFT_ETIMEDOUT;
-            weft__park_wake(ready[i]);
+            weft__park_wake(ready[i], count > 1);
         }
     }
 }

@@ -65,8 +65,9 @@ void
 weft__waiter_wake_all(struct list *list)
 {
     struct list_node *n;
+    bool crowd = list->head != list->tail;
     while ((n = weft__list_pop(list))) {
         struct waiter *r = weft__container(n, struct waiter, node);
-        weft__waiter_wake(r, r->code);
+        weft__waiter_wake(r, r->code, crowd);
     }
 }

@@ -79,14 +79,14 @@ weft__waiter_claim_first(struct list *list)
     return NULL;
 }
 
-/* Lets a claimed waiter go on, with code.  It may be gone when this returns. */
+/* Lets a claimed waiter go on, with code; crowd: as for weft__park_wake.  It may be gone when this returns. */
 static inline void
-weft__waiter_wake(struct waiter *r, int code)
+weft__waiter_wake(struct waiter *r, int code, bool crowd)
 {
     struct parker *p = r->parker;
     p->index = r->index;
     p->code = code;
-    weft__park_wake(p);
+    weft__park_wake(p, crowd);
 }
 
 /* Provided by runtime.c: is this the child of a process that was forked while the runtime was running? */

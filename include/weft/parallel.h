@@ -41,7 +41,7 @@ WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, co
 /* Runs f(a) and g(b), perhaps at the same time, and returns when both have ended: f's code if that is negative, else g's.
  * Both run even if one fails.                                                                                    [C]
  *   WEFT_EINVAL    f or g is NULL
- *   WEFT_ECANCELED the caller's scope was cancelled; neither ran */
+ *   WEFT_ECANCELED the caller's scope was cancelled: g, or both, did not run */
 WEFT_API WEFT_MUSTUSE int weft_both(weft_fn *f, void *a, weft_fn *g, void *b);
 
 WEFT_END

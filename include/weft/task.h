@@ -8,7 +8,8 @@
  * Ordering.  What came before the spawn happens before the body; what the body did happens before any call that reports
  *            the task as done.  A task's own steps are in order wherever it migrates.
  * Fairness.  Everything that is ready on a worker gets its turn, also under storms of yields and on a single worker.
- *            Waiters of one task, and sticky tasks of one worker, go on in the order in which they came.
+ *            Waiters of one task that are alike (sticky or migratable), and sticky tasks of one worker, go on in the order in
+ *            which they came.
  * Errors.    A body that returns a negative code has failed.  A failure that nobody looked at (weft_wait, weft_fetch,
  *            weft_join, weft_task_error, weft_errormonitor, weft_ondone) by the time the last reference is released is
  *            reported to on_unhandled. */
@@ -101,8 +102,9 @@ WEFT_API WEFT_MUSTUSE int weft_fetch(weft_task *t, void **value);
 WEFT_API WEFT_MUSTUSE int weft_fetch_until(weft_task *t, void **value, weft_time deadline);
 
 /* Waits, then releases the handle, and returns the task's own code: what its body returned, or WEFT_ECANCELED.    [C]
- * With WEFT_EDEADLK, WEFT_ETIMEDOUT, WEFT_EAGAIN, or the caller's own WEFT_ECANCELED, the handle is not released:
- * weft_task_isdone tells the caller's from the task's. */
+ * With WEFT_EDEADLK, WEFT_ETIMEDOUT, WEFT_EAGAIN, or the caller's own WEFT_ECANCELED, the handle is not released.  Whose
+ * WEFT_ECANCELED it was cannot be told from the code: who must know uses weft_wait, weft_task_error and
+ * weft_task_release. */
 WEFT_API int weft_join(weft_task *t);
 WEFT_API WEFT_MUSTUSE int weft_join_until(weft_task *t, weft_time deadline);
 
@@ -156,7 +158,7 @@ WEFT_API const char *weft_task_message(const weft_task *t);
 WEFT_API weft_task *weft_errormonitor(weft_task *t);
 
 /* Calls cb(t, arg) once when t has ended, on the worker that ended it; at once, on the caller's thread, if it has ended
- * already.  Callbacks of one task run in the order in which they were added.  cb must not park.
+ * already.  Callbacks that were added before t ended run in the order in which they were added.  cb must not park.
  *   WEFT_ENOMEM  no memory; cb will not be called */
 WEFT_API int weft_ondone(weft_task *t, void (*cb)(weft_task *t, void *arg), void *arg);
 
