@@ -8,7 +8,7 @@
 #include "atomic.h"
 #include "panic.h"
 
-enum { TEXT = 1024, SPINS = 64 };
+enum { TEXT = 1024, PAUSES_FIRST = 4, PAUSES_MOST = 128 };
 
 static void
 say(const char *text, size_t length)
@@ -46,15 +46,18 @@ weft__warn(const char *fmt, ...)
     say(text, strlen(text));
 }
 
+/* Backs off ever longer before it looks again: meanwhile the holder can take and release the lock many times with everything
+ * in its cache, which serves both better than taking turns. */
 void
 weft__lock_slow(weft__lock *l)
 {
-    for (;;) {
-        for (int i = 0; i < SPINS; i++) {
-            weft__pause();
-            /* relaxed: only the trylock takes the lock */
-            if (load_relaxed(&l->held) == 0 && weft__trylock(l)) return;
+    for (int pauses = PAUSES_FIRST;; pauses *= 2) {
+        if (pauses > PAUSES_MOST) {
+            sched_yield(); /* the holder may have lost its core */
+            pauses = PAUSES_FIRST;
         }
-        sched_yield();
+        for (int i = 0; i < pauses; i++) weft__pause();
+        /* relaxed: only the trylock takes the lock */
+        if (load_relaxed(&l->held) == 0 && weft__trylock(l)) return;
     }
 }
