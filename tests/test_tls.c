@@ -1,0 +1,51 @@
+/* test_tls.c - the worker is looked up anew after a switch: the compiler keeps nothing of the call before. */
+#include "test.h"
+
+#include "tls.h"
+
+#include <weft.h>
+
+#include <stdio.h>
+#include <string.h>
+
+__attribute__((noinline, used)) bool
+test_tls_same_worker(void)
+{
+    struct worker *before = weft__worker();
+    weft_yield();
+    return weft__worker() == before;
+}
+
+TASK_TEST(tls, worker, "tls: a task has a worker, also after a yield")
+{
+    CHECK(weft__worker() != NULL);
+    (void)test_tls_same_worker();
+    CHECK(weft__worker() != NULL);
+}
+
+static void *
+outside(void)
+{
+    return weft__worker();
+}
+
+TEST(tls, outside, "tls: a plain thread has none")
+{
+    CHECK(outside() == NULL);
+}
+
+TEST(tls, called_again, "tls: in the compiled code the look-up is called again after a switch")
+{
+    int calls = 0, lines = 0;
+    char line[512];
+    FILE *f = popen("command -v objdump >/dev/null && exec objdump -d --disassemble=test_tls_same_worker "
+                    "/proc/$PPID/exe",
+                    "r");
+    if (!CHECK(f != NULL)) return;
+    for (; fgets(line, sizeof line, f); lines++) { /* by name, or through a register */
+        calls += strstr(line, "call") && (strstr(line, "<weft__worker>") || strstr(line, "*%r") || strstr(line, "blr"));
+        calls += strstr(line, "bl\t") && strstr(line, "<weft__worker>");
+    }
+    pclose(f);
+    if (lines > 10) CHECK_INT(calls, 2); /* fewer lines: no objdump here */
+}
