@@ -173,7 +173,8 @@ weft__idle_found(struct worker *w)
     weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
     if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
     if (last && weft__work_visible(w)) weft__idle_wake_slow(w->pool);
-    if (weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX)
+    if ((weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) ||
+        (load_relaxed(&i->handoff) && !load_relaxed(&i->shallow)))
         kick(i); /* somebody must watch them */
 }
 
@@ -195,31 +196,53 @@ starving(struct pool *p)
     return found;
 }
 
-/* D1 to D3: until when the sentinel may sleep. */
-static int64_t
-sentinel_deadline(struct idle *i)
+/* A context in a `next`: it may wait for its worker in vain, whether or not the flag tells. */
+static bool
+any_handoff(const struct pool *p)
 {
-    bool handoff = load_relaxed(&i->handoff); /* relaxed: D3 looks again */
-    store_relaxed(&i->handoff, false);        /* relaxed, as the next two: D2 orders them */
-    store_relaxed(&i->shallow, handoff);
-    int64_t deadline = weft__timers_next();
-    store_relaxed(&i->wakes_at, deadline);               /* D1 */
-    weft__fence();                                       /* D2: pairs with N2 [sentinel] */
-    if (load_relaxed(&i->handoff) && !handoff) return 0; /* D3 */
-    if (weft__timers_next() < deadline) return 0;        /* D3 */
-    int64_t trim = weft__stack_trim_next(), soon = handoff ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
-    if (trim < deadline) deadline = trim;
-    return soon < deadline ? soon : deadline;
+    for (int k = 0; k < p->count; k++) {
+        if (load_relaxed(&p->workers[k]->next))
+            return true; /* relaxed: a hint; one that is missed is seen a millisecond later */
+    }
+    return false;
 }
 
+/* What the sentinel goes by, between D1 and D3. */
+struct watch {
+    int64_t deadline;
+    bool shallow;
+};
+
+/* D1, if w is the sentinel, or there is none and w sleeps.  Under the lock, as rouse is: who has been roused leaves
+ * the words alone that tell others what the sentinel does. */
 static bool
-is_sentinel(struct idle *i, struct worker *w)
+watch_begin(struct idle *i, struct worker *w, struct watch *watch)
 {
     weft__acquire(&i->lock);
     if (!i->sentinel && load_relaxed(&w->asleep)) i->sentinel = w; /* relaxed: under the lock */
     bool is = i->sentinel == w;
+    if (is) {
+        watch->shallow = load_relaxed(&i->handoff) || any_handoff(w->pool);
+        watch->deadline = weft__timers_next();
+        store_relaxed(&i->handoff, false); /* relaxed, as the next two: D2 orders them */
+        store_relaxed(&i->shallow, watch->shallow);
+        store_relaxed(&i->wakes_at, watch->deadline);
+    }
     weft__unlock(&i->lock);
     return is;
+}
+
+/* D2 and D3: until when the sentinel may sleep. */
+static int64_t
+sentinel_deadline(const struct idle *i, const struct watch *watch)
+{
+    int64_t deadline = watch->deadline;
+    weft__fence();                                              /* D2: pairs with N2 [sentinel] */
+    if (load_relaxed(&i->handoff) && !watch->shallow) return 0; /* D3 */
+    if (weft__timers_next() < deadline) return 0;               /* D3 */
+    int64_t trim = weft__stack_trim_next(), soon = watch->shallow ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
+    if (trim < deadline) deadline = trim;
+    return soon < deadline ? soon : deadline;
 }
 
 /* S3 and S4; returns when w should go on, perhaps woken. */
@@ -229,8 +252,9 @@ doze(struct worker *w)
     struct idle *i = &w->pool->idle;
     while (!weft__work_visible(w) && !weft__sched_stopping()) {
         int64_t deadline = INT64_MAX;
-        if (is_sentinel(i, w)) {
-            deadline = sentinel_deadline(i);
+        struct watch watch;
+        if (watch_begin(i, w, &watch)) {
+            deadline = sentinel_deadline(i, &watch);
             int64_t now = weft__clock_now();
             if (weft__timers_next() <= now || starving(w->pool)) return;
             if (weft__stack_trim_next() <= now) weft__stack_trim();

@@ -18,7 +18,11 @@
  * If M2 does not see E1, then E2 of every worker sees M1, and none leaves before that task has ended; it is cancelled,
  * so it does not even start.  If M2 sees E1, the sums differ only until M3.
  *
- * Checked.  tests/test_shutdown.c, tests/stress_spawn.c.
+ * Who looks: a worker that finds nothing to do, before it sleeps; a worker that is always busy (daemons that wake each
+ * other), every few dispatches; and a plain thread after M3, since a worker may have summed up before that and be
+ * asleep.
+ *
+ * Checked.  tests/test_daemons.c, tests/test_shutdown.c, tests/stress_spawn.c.
  */
 #include "clock.h"
 #include "fence.h"
@@ -53,6 +57,7 @@ static bool
 all_ended(bool daemons_too)
 {
     uint64_t ended = 0, made = 0;
+    weft__fence(); /* what the caller ended itself comes first: of two that look, one sees both */
     for (int kind = 0; kind <= daemons_too; kind++) {
         ended +=
             load_acquire(&weft__sched.ended[kind]); /* acquire: pairs with the counting; then the sums are in order */

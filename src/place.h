@@ -24,7 +24,8 @@ weft__place_end_alone(struct worker *w, weft_task *t, int code, uint32_t mine)
     /* acquire: pairs with the drop of other references; if they are all the caller's, nobody else can come by one */
     if (weft__unlikely(load_acquire(&t->refs) != mine || code < 0 || load_relaxed(&t->flags))) return false;
     if (weft__unlikely(!weft__list_empty(&t->waiters))) return false;
-    bump(&w->ended[0], 1);
+    /* release: as weft__sched_ended */
+    store_release(&w->ended[0], load_relaxed(&w->ended[0]) + 1);
     weft__task_recycle(t, &w->tasks);
     return true;
 }

@@ -353,6 +353,8 @@ finish_locked(int first)
 static int
 start(const weft_config *cfg, bool run)
 {
+    if (weft__worker()) return WEFT_EBUSY; /* before the mutex: weft_stop may hold it until the caller has ended */
+    if (weft__forked()) return WEFT_ENOTSUP;
     pthread_mutex_lock(&runtime.mutex);
     int rc = start_locked(cfg, run);
     pthread_mutex_unlock(&runtime.mutex);

@@ -88,7 +88,7 @@ weft__ready(struct context *c, bool crowd)
     } else if (c->home) {
         keep(w, &c->run);
     } else if (!crowd && !load_relaxed(&w->next)) { /* relaxed: only this worker fills it */
-        store_release(&w->next, c);       /* release: pairs with the thief's acquire */
+        store_release(&w->next, c);                 /* release: pairs with the thief's acquire */
         if (!w->alone) weft__idle_handoff(w->pool);
     } else {
         enqueue(w, &c->run, 0);
@@ -193,6 +193,8 @@ pick(struct worker *w, struct entry *out)
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own; thieves take a hint from it */
     store_relaxed(&w->dispatches, n);
     if (n % TIMER_TURN == 0 && weft__unlikely(weft__timers_next() != INT64_MAX)) weft__timers_poll();
+    if (n % TIMER_TURN == 0 && weft__unlikely(load_relaxed(&weft__sched.state) == SCHED_CLOSING))
+        (void)weft__sched_progress();
     if (weft__unlikely(n % TURN == 0) && pick_turned(w, out, n / TURN)) return true;
 
     if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out))

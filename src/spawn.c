@@ -71,14 +71,15 @@ count_in(struct worker *w, bool daemon)
     if (w) return true;
     int state = load_seq_cst(&weft__sched.state); /* M2 */
     if (state != SCHED_STOPPED && state != SCHED_LEAVING) return true;
-    weft__sched_ended(NULL, daemon); /* M3 */
+    weft__sched_ended(NULL, daemon);         /* M3 */
+    while (weft__sched_progress()) continue; /* who summed up between M1 and M3 may be asleep by now */
     return false;
 }
 
 int
 weft__spawn_submit(struct worker *w, weft_task *t)
 {
-    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
     if (!w) weft__sched_visit();
     bool counted = count_in(w, daemon);
