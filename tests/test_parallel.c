@@ -198,6 +198,45 @@ TASK_TEST(parallel, lowest_failure, "for: of several failures the lowest index c
     }
 }
 
+/* A loop's failure reaches the task that called it, which completes; those that come after it fail without a text. */
+static int
+fail_in_a_loop(void *arg)
+{
+    CHECK_INT(weft_for(0, 4, 1, fail_some, arg), -1000 - (int)((struct failing *)arg)->fails[0]);
+    return 0;
+}
+
+static int
+fail_silently(void *arg)
+{
+    (void)arg;
+    return WEFT_EPERM;
+}
+
+static int
+fail_loud_then_silently(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 40; i++) {
+        struct failing f = {.fails = {(size_t)i % 4}, .count = 1};
+        weft_task *t[8] = {spawned(fail_in_a_loop, &f)};
+        CHECK_INT(weft_join(t[0]), 0);
+        for (int k = 0; k < 8; k++) t[k] = spawned(fail_silently, NULL);
+        for (int k = 0; k < 8; k++) {
+            CHECK_INT(weft_wait(t[k]), WEFT_ECHILD);
+            CHECK(weft_task_message(t[k]) == NULL);
+            weft_task_release(t[k]);
+        }
+    }
+    return 0;
+}
+
+TEST(parallel, text_forgotten, "for: the text of its failure goes with the task that called it, not to a later one")
+{
+    CHECK_INT(run_on(1, fail_loud_then_silently, NULL), 0);
+    CHECK_INT(run_on(test_workers(), fail_loud_then_silently, NULL), 0);
+}
+
 static int
 fail_alone(void *arg)
 {

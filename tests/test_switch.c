@@ -317,3 +317,76 @@ TEST(switch_to, refused_against_wake, "switch_to: a wake-up that comes while it 
     CHECK_INT(weft_join(t), 0);
     CHECK_INT(weft_stop(), 0);
 }
+
+/* A task that switches to others when, or while, the runtime stops. */
+struct stopped {
+    _Atomic int switching; /* how often it has; at most 1000 */
+    weft_task *target;
+};
+
+/* Who has been cancelled may have gone on, and have ended. */
+static int
+schedule_back(void *arg)
+{
+    int rc = weft_schedule(arg);
+    CHECK(rc == 0 || rc == WEFT_EBUSY);
+    return 0;
+}
+
+/* Returns what the first switch that failed said. */
+static int
+switch_to_new_tasks(struct stopped *s)
+{
+    int rc = 0;
+    for (int i = 1; rc == 0; i++) {
+        weft_task *t = NULL;
+        weft_task_options opt = {.size = sizeof opt, .flags = i % 2 ? WEFT_STICKY : 0};
+        rc = weft_task_new(&t, schedule_back, weft_current(), &opt);
+        if (rc == 0) rc = weft_switch_to(t, NULL);
+        weft_task_release(t);
+        atomic_store(&s->switching, i < 1000 ? i : 1000);
+    }
+    return rc;
+}
+
+static int
+switch_while_stopped(void *arg)
+{
+    CHECK_INT(switch_to_new_tasks(arg), WEFT_ECANCELED);
+    return 0;
+}
+
+static int
+switch_when_stopped(void *arg)
+{
+    struct stopped *s = arg;
+    void *value = s;
+    atomic_store(&s->switching, 1);
+    CHECK_INT(weft_sleep_until(WEFT_FOREVER), WEFT_ECANCELED);
+    CHECK_INT(weft_switch_to(s->target, &value), WEFT_ECANCELED);
+    CHECK(value == s);
+    return 0;
+}
+
+static void
+stop_a_switcher(weft_fn *fn, int switches)
+{
+    struct stopped s = {.switching = 0};
+    CHECK_INT(weft_start(NULL), 0);
+    s.target = unscheduled(nothing, NULL, 0);
+    weft_task *t = spawned(fn, &s);
+    while (atomic_load(&s.switching) < switches) sched_yield();
+    CHECK_INT(weft_stop(), 0);
+    CHECK_INT(weft_join(t), 0);
+    weft_task_release(s.target);
+}
+
+TEST(switch_to, cancelled, "switch_to: a caller that has been cancelled is told so, and does not keep the stop waiting")
+{
+    for (int i = 0; i < 10; i++) stop_a_switcher(switch_when_stopped, 1);
+}
+
+TEST(switch_to, against_stop, "switch_to: a stop that comes in the middle of switches ends them")
+{
+    for (int i = 0; i < 50; i++) stop_a_switcher(switch_while_stopped, 1 + i * 10);
+}

@@ -429,73 +429,87 @@ TASK_TEST(task, mixed_kinds, "task: sticky, migratable, daemon and late-schedule
     CHECK_INT(atomic_load(&runs), N);
 }
 
-#if defined(__x86_64__) || defined(__aarch64__)
-enum { ROUND_NEAREST, ROUND_UP };
+/* Four waiters for one task, while two others hand values to and fro on the same worker. */
+struct queue {
+    struct journal order;
+    weft_task *target;
+    weft_channel *there, *back;
+    int rounds;
+    _Atomic int arrived;
+};
+
+static int
+wait_and_note(void *arg)
+{
+    struct queue *q = arg;
+    char name = (char)('a' + atomic_fetch_add(&q->arrived, 1));
+    CHECK_INT(weft_wait(q->target), 0);
+    note(&q->order, name);
+    return 0;
+}
+
+/* Every step is a hand-off; the last ends what is waited for. */
+static int
+hand_to_and_fro(void *arg)
+{
+    struct queue *q = arg;
+    for (int i = 0; i < q->rounds; i++) {
+        CHECK_INT(weft_channel_put(q->there, &i), 0);
+        CHECK_INT(weft_channel_take(q->back, &i), 0);
+    }
+    CHECK_INT(weft_schedule(q->target), 0);
+    weft_channel_close(q->there, 0);
+    return 0;
+}
+
+static int
+hand_back(void *arg)
+{
+    struct queue *q = arg;
+    int x = 0;
+    weft_channel_each(q->there, x) CHECK_INT(weft_channel_put(q->back, &x), 0);
+    return 0;
+}
 
 static void
-set_rounding(int mode)
+wait_in_a_queue(unsigned flags, int rounds)
 {
-#if defined(__x86_64__)
-    unsigned word = __builtin_ia32_stmxcsr();
-    word &= ~(3u << 13);
-    if (mode == ROUND_UP) word |= 2u << 13;
-    __builtin_ia32_ldmxcsr(word);
-#else
-    uint64_t word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-    word &= ~((uint64_t)3 << 22);
-    if (mode == ROUND_UP) word |= (uint64_t)1 << 22;
-    __asm__ volatile("msr fpcr, %0" : : "r"(word));
-#endif
-}
-
-static int
-get_rounding(void)
-{
-#if defined(__x86_64__)
-    return (__builtin_ia32_stmxcsr() >> 13 & 3) == 2 ? ROUND_UP : ROUND_NEAREST;
-#else
-    uint64_t word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-    return (word >> 22 & 3) == 1 ? ROUND_UP : ROUND_NEAREST;
-#endif
-}
-
-static int
-round_up(void *arg)
-{
-    (void)arg;
-    set_rounding(ROUND_UP);
-    for (int i = 0; i < 100; i++) {
-        weft_yield();
-        CHECK_INT(get_rounding(), ROUND_UP);
+    struct queue q = {.rounds = rounds};
+    weft_task *t[4] = {NULL};
+    CHECK_INT(weft_channel_new(&q.there, sizeof(int), 0), 0);
+    CHECK_INT(weft_channel_new(&q.back, sizeof(int), 0), 0);
+    q.target = unscheduled(park_once, NULL, flags);
+    CHECK_INT(weft_schedule(q.target), 0);
+    while (!weft_task_isstarted(q.target)) weft_yield();
+    for (int i = 0; i < 4; i++) {
+        t[i] = unscheduled(wait_and_note, &q, flags);
+        CHECK_INT(weft_schedule(t[i]), 0);
+        until(&q.arrived, i + 1);
     }
+    weft_task *back = spawned(hand_back, &q), *fro = spawned(hand_to_and_fro, &q);
+    until(&q.order.length, 4);
+    for (int i = 0; i < 4; i++) CHECK_INT(weft_join(t[i]), 0);
+    CHECK_INT(weft_join(back), 0);
+    CHECK_INT(weft_join(fro), 0);
+    CHECK_INT(weft_join(q.target), 0);
+    if (!CHECK_STR(q.order.text, "abcd")) test__note("flags %u, after %d rounds of hand-offs", flags, rounds);
+    weft_channel_release(q.there);
+    weft_channel_release(q.back);
+}
+
+static int
+wait_in_queues(void *arg)
+{
+    for (int round = 0; round < 600; round++) wait_in_a_queue(*(unsigned *)arg, round % 40);
     return 0;
 }
 
-static int
-round_as_usual(void *arg)
+TEST(task, waiters_in_order, "task: on one worker, waiters of one task go on as they came, after any number of hand-offs")
 {
-    (void)arg;
-    for (int i = 0; i < 100; i++) {
-        CHECK_INT(get_rounding(), ROUND_NEAREST);
-        weft_yield();
-    }
-    return 0;
+    CHECK_INT(run_on(1, wait_in_queues, &(unsigned){0}), 0);
 }
 
-TASK_TEST(task, fpenv, "task: a task with WEFT_FPENV keeps its rounding mode across parks, and nobody else gets it")
+TASK_TEST(task, sticky_waiters_in_order, "task: sticky waiters of one worker go on in the order in which they came")
 {
-    weft_task_options opt = {.size = sizeof opt, .flags = WEFT_FPENV};
-    weft_task *t[20] = {NULL};
-    for (int i = 0; i < 20; i++) {
-        if (i % 2) t[i] = spawned(round_as_usual, NULL);
-        else CHECK_INT(weft_spawn_with(&t[i], round_up, NULL, &opt), 0);
-    }
-    for (int i = 19; i >= 0; i--) {
-        CHECK_INT(weft_join(t[i]), 0);
-        CHECK_INT(get_rounding(), ROUND_NEAREST);
-    }
-    CHECK_INT(weft_join(spawned(round_as_usual, NULL)), 0);
+    CHECK_INT(weft_join(asynced(wait_in_queues, &(unsigned){WEFT_STICKY})), 0);
 }
-#endif

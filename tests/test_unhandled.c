@@ -373,6 +373,47 @@ TEST(unhandled, many, "unhandled: a thousand failures are a thousand reports")
     CHECK_INT(reports_of(leave_many), 1000);
 }
 
+enum { KEPT = 100 };
+
+static weft_task *kept[KEPT];
+static _Atomic int reported;
+
+static void
+keep_task(weft_task *t, int code)
+{
+    CHECK_INT(code, WEFT_EPERM);
+    int i = atomic_fetch_add(&reported, 1);
+    if (CHECK(i < KEPT)) kept[i] = weft_task_retain(t);
+}
+
+static int
+leave_to_keeper(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < KEPT; i++) {
+        weft_task *t = spawned(fail_plainly, NULL);
+        while (i % 2 && !weft_task_isdone(t)) weft_yield();
+        weft_task_release(t);
+    }
+    until(&reported, KEPT);
+    return 0;
+}
+
+TEST(unhandled, kept, "unhandled: a task that the handler retains, and somebody releases later, is reported once")
+{
+    weft_config cfg = {.size = sizeof cfg, .on_unhandled = keep_task};
+    atomic_store(&reported, 0);
+    CHECK_INT(weft_start(&cfg), 0);
+    CHECK_INT(weft_join(spawned(leave_to_keeper, NULL)), 0);
+    for (int i = 0; i < KEPT / 2; i++) weft_task_release(kept[i]);
+    CHECK_INT(weft_stop(), 0);
+    for (int i = KEPT / 2; i < KEPT; i++) {
+        CHECK_INT(weft_task_state(kept[i]), WEFT_FAILED);
+        weft_task_release(kept[i]);
+    }
+    CHECK_INT(atomic_load(&reported), KEPT);
+}
+
 TEST(unhandled, root, "unhandled: the root task's own failure is returned by weft_run, not reported")
 {
     weft_config cfg = {.size = sizeof cfg, .on_unhandled = on_unhandled};
