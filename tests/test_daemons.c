@@ -3,7 +3,7 @@
 
 struct pair {
     weft_channel *there, *back;
-    _Atomic int rounds, ended;
+    _Atomic int started, rounds, ended;
 };
 
 static int
@@ -11,6 +11,7 @@ serve(void *arg)
 {
     struct pair *p = arg;
     int rc, x = 0;
+    atomic_fetch_add(&p->started, 1);
     while ((rc = weft_channel_put(p->there, &x)) == 0 && (rc = weft_channel_take(p->back, &x)) == 0) {
         atomic_fetch_add(&p->rounds, 1);
     }
@@ -24,6 +25,7 @@ answer(void *arg)
 {
     struct pair *p = arg;
     int rc, x = 0;
+    atomic_fetch_add(&p->started, 1);
     while ((rc = weft_channel_take(p->there, &x)) == 0 && (rc = weft_channel_put(p->back, &x)) == 0) continue;
     CHECK_INT(rc, WEFT_ECANCELED);
     atomic_fetch_add(&p->ended, 1);
@@ -34,6 +36,7 @@ static int
 spin(void *arg)
 {
     struct pair *p = arg;
+    atomic_fetch_add(&p->started, 1);
     while (weft_sleep(0) == 0) atomic_fetch_add(&p->rounds, 1);
     atomic_fetch_add(&p->ended, 1);
     return WEFT_ECANCELED;
@@ -47,6 +50,7 @@ leave_them(void *arg)
     CHECK_INT(weft_spawn_with(NULL, serve, p, &daemon), 0);
     CHECK_INT(weft_spawn_with(NULL, answer, p, &daemon), 0);
     CHECK_INT(weft_spawn_with(NULL, spin, p, &daemon), 0);
+    until(&p->started, 3); /* one that has not started would not run at all */
     until(&p->rounds, 100);
     return 5;
 }
