@@ -114,6 +114,7 @@ static int
 be_stubborn(void *arg)
 {
     struct scene *s = arg;
+    atomic_fetch_add(&s->begun, 1);
     until(&s->waited, 4);
     return 0;
 }
@@ -133,7 +134,7 @@ TEST(shutdown, parked, "stop: parked tasks are woken with WEFT_ECANCELED, awaite
     CHECK_INT(weft_channel_put(s.full, &(int){1}), 0);
     s.stubborn = spawned(be_stubborn, &s);
     for (int i = 0; i < 2 * WAYS; i++) t[i] = i < WAYS ? spawned(ways[i], &s) : asynced(ways[i - WAYS], &s);
-    until(&s.begun, 2 * WAYS);
+    until(&s.begun, 2 * WAYS + 1); /* the stubborn one too: what has not begun would not run */
     CHECK_INT(atomic_load(&s.woken), 0);
     CHECK_INT(weft_stop(), 0);
     CHECK_INT(atomic_load(&s.woken), 2 * WAYS);
