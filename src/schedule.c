@@ -147,11 +147,13 @@ resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wante
         weft__unlock(&t->lock);
         return WEFT_EBUSY;
     }
-    bool won = weft__park_claim_any(&c->parker), permit = load_relaxed(&t->flags) & TASK_PERMIT; /* under the lock */
+    bool won = weft__park_claim_any(&c->parker);
+    /* Lost: it is coming back already, cancelled, or refused a switch itself; a permit waits for its next park. */
+    bool permit = !won && wanted == READY && !(load_relaxed(&t->flags) & TASK_PERMIT); /* relaxed: under the lock */
     if (won) set_flags(t, TASK_RESUMED, TASK_PARKED);
-    else if (!permit) leave_permit(t, *p); /* it is coming back already: cancelled, or refused a switch */
+    else if (permit) leave_permit(t, *p);
     weft__unlock(&t->lock);
-    if (!won) return permit ? WEFT_EBUSY : 0;
+    if (!won) return permit ? 0 : WEFT_EBUSY;
     c->parker.value = p->value;
     c->parker.code = p->code;
     if (wanted == DIRECT && c->pool == w->pool && weft__park_is_saved(&c->parker)) *e = (struct entry){&c->run, 0};
@@ -167,8 +169,9 @@ resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, stru
     uint32_t flags = load_relaxed(&t->flags); /* relaxed: under the lock */
     if (phase == PHASE_NEW) return resume_new(w, t, &p, wanted, e);
     if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
-    /* relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
-    bool running = phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) && !load_relaxed(&t->waiting);
+    /* A permit is for a task that will look for it; one that runs cannot be switched to.
+     * relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
+    bool running = wanted == READY && phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) && !load_relaxed(&t->waiting);
     if (running) leave_permit(t, p);
     weft__unlock(&t->lock);
     return running ? 0 : WEFT_EBUSY;

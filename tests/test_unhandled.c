@@ -376,7 +376,7 @@ TEST(unhandled, many, "unhandled: a thousand failures are a thousand reports")
 enum { KEPT = 100 };
 
 static weft_task *kept[KEPT];
-static _Atomic int reported;
+static _Atomic int reported, stored;
 
 static void
 keep_task(weft_task *t, int code)
@@ -384,6 +384,7 @@ keep_task(weft_task *t, int code)
     CHECK_INT(code, WEFT_EPERM);
     int i = atomic_fetch_add(&reported, 1);
     if (CHECK(i < KEPT)) kept[i] = weft_task_retain(t);
+    atomic_fetch_add(&stored, 1);
 }
 
 static int
@@ -395,7 +396,7 @@ leave_to_keeper(void *arg)
         while (i % 2 && !weft_task_isdone(t)) weft_yield();
         weft_task_release(t);
     }
-    until(&reported, KEPT);
+    until(&stored, KEPT);
     return 0;
 }
 
@@ -403,6 +404,7 @@ TEST(unhandled, kept, "unhandled: a task that the handler retains, and somebody 
 {
     weft_config cfg = {.size = sizeof cfg, .on_unhandled = keep_task};
     atomic_store(&reported, 0);
+    atomic_store(&stored, 0);
     CHECK_INT(weft_start(&cfg), 0);
     CHECK_INT(weft_join(spawned(leave_to_keeper, NULL)), 0);
     for (int i = 0; i < KEPT / 2; i++) weft_task_release(kept[i]);

@@ -116,7 +116,7 @@ WEFT_API int weft_return(void *value);
 WEFT_API void weft_yield(void);
 
 /* Switches to t at once, as if weft_schedule(t) had been followed by weft_yield with t in front of the queue.
- *   WEFT_EBUSY    t is not runnable (as for weft_schedule), or is bound to another worker
+ *   WEFT_EBUSY    t is not runnable (as for weft_schedule), still running, or bound to another worker
  *   WEFT_EDEADLK  t is the caller */
 WEFT_API int weft_yield_to(weft_task *t);
 
