@@ -503,7 +503,7 @@ wait_in_queues(void *arg)
     return 0;
 }
 
-TEST(task, waiters_in_order, "task: on one worker, waiters of one task go on as they came, after any number of hand-offs")
+TEST(task, waiters_in_order, "task: on one worker, waiters of one task go on as they came, after many hand-offs too")
 {
     CHECK_INT(run_on(1, wait_in_queues, &(unsigned){0}), 0);
 }
