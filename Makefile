@@ -4,7 +4,7 @@
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
 #   make stress T=60      the stress programs, T seconds each
-#   make bench            the benchmarks
+#   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
 #   make lint             rules of the code base that a compiler does not know
 #   make format           clang-format
 #   make docs             the contracts of the public headers, as Markdown in build/docs
@@ -191,7 +191,7 @@ stress: stress-programs
 	+@MAKE='$(MAKE)' tools/stress $(T) $(STRESSES)
 
 bench: bench-programs
-	@if [ -x tools/bench ]; then tools/bench $(B)/bench; else for b in $(BENCHES); do echo "$$b"; "$$b" || exit 1; done; fi
+	@tools/bench $(B)/bench
 
 # The main job: examples/pgz on real input, beside gzip and pigz.  Missing packages first: the build needs them.
 .PHONY: demo pgz

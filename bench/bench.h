@@ -1,6 +1,7 @@
 /* bench.h - what the benchmarks share: runs in processes of their own, interleaved rounds, a line of JSON per result.
  *
  *     PROGRAM [-r ROUNDS] [-q] [NAME ...]     -q: quick, with less work in each sample; NAME: only benchmarks so called
+ *     PROGRAM -l                              lists its groups: the first name of each, and its most rounds (0: any)
  *
  * A program has groups.  A group is one piece of work in several variants: its plain twin, which comes first, and the
  * ways to do the same on the scheduler that the program measures (its host), each with one worker and with all.  In
@@ -279,6 +280,13 @@ bench_named(const struct bench_group *g, char **names)
     return false;
 }
 
+static inline int
+bench_list(const struct bench_group *groups, int n_groups)
+{
+    for (int i = 0; i < n_groups; i++) printf("%s %d\n", groups[i].values[0].name, groups[i].max_rounds);
+    return 0;
+}
+
 static const struct bench_host *bench_asked;
 
 static inline void
@@ -293,9 +301,10 @@ bench_main(int argc, char **argv, const struct bench_host *host, const struct be
 {
     struct bench_sample s;
     int rounds = 9, option, failures = 0, found = 0;
-    while ((option = getopt(argc, argv, "r:q")) != -1) {
+    while ((option = getopt(argc, argv, "r:ql")) != -1) {
         if (option == 'q') bench.quick = true;
         if (option == 'r') rounds = atoi(optarg);
+        if (option == 'l') return bench_list(groups, n_groups);
         if (option == '?') return 2;
     }
     if (rounds < 1 || rounds > BENCH_MAX_ROUNDS) {

@@ -1,6 +1,6 @@
 /* channels.go - the benchmarks of goroutines and channels: forking, yielding, sending and parking, on Go.
  *
- *     channels [-r ROUNDS] [-q] [NAME ...]     as the programs in C, which bench.h describes
+ *     channels [-r ROUNDS] [-q] [-l] [NAME ...]     as the programs in C, which bench.h describes
  *
  * Each run is a process of its own here, too: the program starts itself with -one NAME -workers N, which prints the
  * values. */
@@ -369,12 +369,18 @@ func main() {
 	rounds := flag.Int("r", 9, "rounds")
 	one := flag.String("one", "", "do one run of this benchmark")
 	workers := flag.Int("workers", 1, "on so many workers")
+	list := flag.Bool("l", false, "list the benchmarks")
 	flag.Parse()
 	if *rounds < 1 {
 		fail("-r takes 1 round or more")
 	}
 	found, failed := false, false
 	for _, g := range groups() {
+		if *list {
+			fmt.Println(g.values[0].name, g.maxRounds)
+			found = true
+			continue
+		}
 		if *one == g.values[0].name {
 			runtime.GOMAXPROCS(*workers)
 			fmt.Println(strings.Trim(fmt.Sprint(g.run()), "[]"))
