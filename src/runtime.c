@@ -70,22 +70,27 @@ died(void *arg)
     weft__panic("a task called pthread_exit, or its worker's thread was cancelled: a task ends only by returning");
 }
 
+/* Only where it can be undone: worker 0 of weft_run is the program's own thread. */
+static void
+bind(const struct worker *w, struct visit *v)
+{
+    int rc = weft__topology_save_binding(runtime.topology, &v->binding);
+    if (rc == 0) rc = weft__topology_bind(runtime.topology, w->id);
+    if (rc < 0) weft__warn("worker %d could not be bound to its core", w->id);
+}
+
 static void
 work(struct worker *w)
 {
-    struct visit v = {.slack = prctl(PR_GET_TIMERSLACK)};
     int saved = errno;
-    prctl(PR_SET_TIMERSLACK, 1); /* deadlines to the microsecond; the kernel's default is 50 us late */
+    struct visit v = {.slack = prctl(PR_GET_TIMERSLACK)};
+    if (v.slack > 0) prctl(PR_SET_TIMERSLACK, 1); /* deadlines to the microsecond; the default is 50 us late */
     if (weft__stack_signals_enter(&v.signal_stack) < 0) {
         v.signal_stack = NULL;
         weft__warn("worker %d: no memory for a signal stack: an overflow of a task's stack will not be explained",
                    w->id);
     }
-    if (runtime.bind == WEFT_BIND_CORES && w->id < weft__topology_places(runtime.topology)) {
-        if (weft__topology_save_binding(runtime.topology, &v.binding) < 0) v.binding = NULL;
-        if (weft__topology_bind(runtime.topology, w->id) < 0)
-            weft__warn("worker %d could not be bound to its core", w->id);
-    }
+    if (runtime.bind == WEFT_BIND_CORES && w->id < weft__topology_places(runtime.topology)) bind(w, &v);
     errno = saved;
     weft__context_adopt(&w->base);
     weft__worker_set(w);

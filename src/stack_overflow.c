@@ -216,11 +216,10 @@ weft__stack_signals_leave(void *memory)
     struct alternate *a = memory;
     if (!a) return;
     int saved = errno;
-    stack_t current;
+    stack_t current = {.ss_sp = a->base + 1};
+    (void)sigaltstack(NULL, &current);
     /* Somebody may have put another in place meanwhile: then that stays. */
-    bool ours = sigaltstack(NULL, &current) == 0 && (char *)current.ss_sp > a->base &&
-                (char *)current.ss_sp < a->base + a->bytes;
-    if (ours) sigaltstack(&a->previous, NULL);
-    munmap(a->base, a->bytes);
+    bool ours = (char *)current.ss_sp > a->base && (char *)current.ss_sp < a->base + a->bytes;
+    if (!ours || sigaltstack(&a->previous, NULL) == 0) munmap(a->base, a->bytes); /* never while signals may use it */
     errno = saved;
 }
