@@ -3,6 +3,7 @@
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
+#   make faults           the n-th failure of every allocation and system call
 #   make stress T=60      the stress programs, T seconds each
 #   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
 #   make lint             rules of the code base that a compiler does not know
@@ -46,6 +47,7 @@ endif
 
 on = $(filter-out 0,$(1))
 dash := -
+comma := ,
 CONFIG := $(subst $() ,$(dash),$(strip $(or $(SAN),$(if $(call on,$(HARD)$(DEBUG)),,release)) $(if $(call on,$(HARD)),hard) \
     $(if $(call on,$(DEBUG)),debug) $(if $(call on,$(WEFT_NO_HWLOC)),flat) $(filter-out cc,$(notdir $(firstword $(CC))))))
 B := build/$(CONFIG)
@@ -101,6 +103,11 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress_*.c))
 TEST_LIBS := $(LIBS) -lm
 
+# The calls that fail on demand in $(B)/faults: tests/fault_kit.c stands behind them.
+FAULT_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,$(sort $(wildcard tests/fault_*.c)))
+FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_atfork sigaltstack \
+    sched_getaffinity sched_setaffinity open read write prctl hwloc_topology_init hwloc_topology_load
+
 ifeq ($(call on,$(V)),)
 quiet := @
 say = @printf '  %-9s %s\n' $(1) $@
@@ -147,7 +154,7 @@ $(STATIC): $(OBJECTS)
 # ---- Tests, stress programs, benchmarks ----------------------------------------------------------------------------
 # They see the internals, so tests and stress programs link the static library; benchmarks measure the shared one.
 
-.PHONY: test-plain test-criterion check stress stress-programs bench bench-programs where
+.PHONY: test-plain test-criterion check faults stress stress-programs bench bench-programs where
 test-plain: $(B)/test-plain
 test-criterion: $(B)/test-criterion
 stress-programs: $(STRESSES)
@@ -175,6 +182,10 @@ $(B)/stress_%: $(B)/plain/tests/stress_%.o $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+$(B)/faults: $(FAULT_OBJECTS) $(STATIC)
+	$(call say,LINK)
+	$(quiet)$(CC) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS)) -o $@ $^ $(TEST_LIBS)
+
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
@@ -185,6 +196,10 @@ where:
 
 check:
 	+@MAKE='$(MAKE)' tools/check $(STEPS)
+
+# Every allocation and system call fails, one after the other.
+faults: $(B)/faults
+	@$(B)/faults
 
 T ?= 10
 stress: stress-programs
