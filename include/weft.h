@@ -1,7 +1,7 @@
 /* weft.h - all of Weft: tasks that may block anywhere, on a work-stealing scheduler, with channels.
  *
  * Read in this order: weft/runtime.h (start, workers), weft/task.h (spawn, wait, park), weft/channel.h,
- * weft/parallel.h (loops), weft/timer.h (time, sleep), weft/error.h (codes).
+ * weft/parallel.h (loops), weft/timer.h (time, sleep), weft/error.h (codes), weft/debug.h (seeing inside).
  *
  * Conventions that hold in every header:
  *   - What can fail returns an int: 0 (or a count, an index >= 0), or a negative WEFT_E... code.  errno is never used.
@@ -22,5 +22,6 @@
 #include <weft/runtime.h>
 #include <weft/channel.h>
 #include <weft/parallel.h>
+#include <weft/debug.h>
 
 #endif

@@ -53,24 +53,39 @@ weft__sched_retire(struct worker *w)
     }
 }
 
-static bool
-all_ended(bool daemons_too)
+/* What was made less what had been ended before that. */
+static uint64_t
+live(bool also[2])
 {
     uint64_t ended = 0, made = 0;
-    weft__fence(); /* what the caller ended itself comes first: of two that look, one sees both */
-    for (int kind = 0; kind <= daemons_too; kind++) {
+    for (int kind = 0; kind < 2; kind++) {
+        if (!also[kind]) continue;
         ended +=
             load_acquire(&weft__sched.ended[kind]); /* acquire: pairs with the counting; then the sums are in order */
         for (int k = 0; k < weft__sched.count; k++)
             ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
     }
     weft__fence(); /* E2: the second sum comes after the first, and after E1 */
-    for (int kind = 0; kind <= daemons_too; kind++) {
+    for (int kind = 0; kind < 2; kind++) {
+        if (!also[kind]) continue;
         made += load_acquire(&weft__sched.made[kind]); /* acquire: as above */
         for (int k = 0; k < weft__sched.count; k++)
             made += load_acquire(&weft__sched.workers[k]->made[kind]); /* as above */
     }
-    return ended == made;
+    return made - ended;
+}
+
+uint64_t
+weft__sched_live(bool daemons)
+{
+    return live((bool[2]){!daemons, daemons});
+}
+
+static bool
+all_ended(bool daemons_too)
+{
+    weft__fence(); /* what the caller ended itself comes first: of two that look, one sees both */
+    return live((bool[2]){true, daemons_too}) == 0;
 }
 
 static void

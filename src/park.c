@@ -51,8 +51,9 @@ weft__park_arm(struct parker *p, const char *reason, bool cancellable)
 {
     uint64_t last = load_relaxed(&p->word); /* relaxed: nobody changes the word of a parker that is not parked */
     uint64_t ticket = (last & ~(uint64_t)(GENERATION - 1)) + GENERATION + (cancellable ? CANCELLABLE : 0) + ARMED;
-    store_relaxed(&p->reason, reason); /* relaxed: for people */
-    store_release(&p->word, ticket);   /* K1: release: the claimer may overwrite what the last park left in p */
+    store_relaxed(&p->reason, reason); /* relaxed: for people, as the next */
+    store_relaxed(&p->object, NULL);
+    store_release(&p->word, ticket); /* K1: release: the claimer may overwrite what the last park left in p */
     return ticket;
 }
 
@@ -112,6 +113,23 @@ bool
 weft__park_woken(const struct parker *p)
 {
     return (load_acquire(&p->word) & STATE) == READY; /* acquire: pairs with W3 */
+}
+
+enum park_look
+weft__park_look(const struct parker *p, uint64_t *word)
+{
+    *word = load_acquire(&p->word); /* acquire: pairs with K1 and K4 */
+    switch (*word & STATE) {
+    case ARMED:
+        return PARK_BEGUN;
+    case SAVED:
+        return PARK_SAVED;
+    case CLAIMED:
+    case CLAIMED_SAVED:
+        return PARK_CLAIMED;
+    default:
+        return PARK_NONE;
+    }
 }
 
 void

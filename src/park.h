@@ -24,7 +24,8 @@ struct parker {
     int code;                     /* and what the wait returns, */
     void *value;                  /* and a value to go with it */
     struct context *context;      /* NULL: a plain thread */
-    _Atomic(const char *) reason; /* what it waits for, for people: "channel put" */
+    _Atomic(const char *) reason; /* what it waits for, for people: "channel put", */
+    _Atomic(const void *) object; /* and of what: NULL, or an address in the object */
 };
 
 /* A place to run: a stack, and the chain of tasks on it.  It lives at the top of its own stack. */
@@ -60,6 +61,10 @@ bool weft__park_woken(const struct parker *p);
 
 /* After a claim, instead of the wake: is the context saved, so that the claimer may run it itself? */
 bool weft__park_is_saved(const struct parker *p);
+
+/* For those who only look: how far the park has come at this moment.  *word changes whenever that does. */
+enum park_look { PARK_NONE, PARK_BEGUN, PARK_SAVED, PARK_CLAIMED };
+enum park_look weft__park_look(const struct parker *p, uint64_t *word);
 
 /* On the successor of c, when c's registers are saved: makes the park visible to wakers, or passes on a wake that came
  * before. */

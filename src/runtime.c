@@ -346,8 +346,9 @@ static void
 finish_locked(int first)
 {
     join_threads(first, weft__sched.count);
-    /* acquire: pairs with weft__sched_leave.  A few instructions of threads that have pushed what has ended by now */
-    while (load_acquire(&weft__sched.visitors) != 0) sched_yield();
+    /* seq_cst: pairs with weft__sched_visit, and the look at the state after it.  A few instructions of threads that have
+     * pushed what has ended by now, or somebody who looks around (debug.c) */
+    while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
     free_workers();
     weft__stack_unwatch();
     weft__stack_fini();

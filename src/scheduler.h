@@ -109,6 +109,9 @@ weft__sched_push(struct worker *w, weft_task *t, uint64_t tag)
 void weft__sched_made(struct worker *w, bool daemon);
 void weft__sched_ended(struct worker *w, bool daemon);
 
+/* Tasks that were made and have not ended: daemons, or the others. */
+uint64_t weft__sched_live(bool daemons);
+
 /* Keeps the counts of a worker that is about to be freed. */
 void weft__sched_retire(struct worker *w);
 

@@ -12,9 +12,19 @@
 
 /*
  * Descriptors are carved from slabs that are never unmapped: a stale entry of a queue may be looked at for ever.  They
- * move between the workers' caches and the shared list in batches.
+ * move between the workers' caches and the shared list in batches.  A slab ends with a link to the one before it, so
+ * that all descriptors can be found.
  */
 enum { SLAB = 256 * 1024, BATCH = 64 };
+
+struct slab {
+    weft_task tasks[(SLAB - sizeof(void *)) / sizeof(weft_task)];
+    struct slab *older;
+};
+
+_Static_assert(sizeof(struct slab) <= SLAB, "a slab holds its link");
+
+static _Atomic(struct slab *) slabs; /* the newest; stored under shared.lock, read without */
 
 static struct {
     weft__lock lock;
@@ -27,15 +37,37 @@ carve(void)
 {
     if (shared.slab == shared.slab_end) {
         if (weft__hook_fail()) return NULL;
-        void *slab = mmap(NULL, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        struct slab *slab = mmap(NULL, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (slab == MAP_FAILED) return NULL;
-        shared.slab = slab;
-        shared.slab_end = shared.slab + SLAB / sizeof(weft_task) * sizeof(weft_task);
+        slab->older = load_relaxed(&slabs); /* relaxed: under the lock */
+        store_release(&slabs, slab);        /* pairs with those who walk the slabs */
+        shared.slab = (char *)slab->tasks;
+        shared.slab_end = (char *)(slab->tasks + weft__countof(slab->tasks));
     }
     weft_task *t = (weft_task *)(void *)shared.slab;
     shared.slab += sizeof *t;
     store_relaxed(&t->run.ticket, PHASE_FREE); /* relaxed: nobody knows it yet */
     return t;
+}
+
+void
+weft__task_each(void (*visit)(weft_task *t, void *arg), void *arg)
+{
+    for (struct slab *s = load_acquire(&slabs); s; s = s->older) { /* acquire: pairs with carve */
+        for (size_t i = 0; i < weft__countof(s->tasks); i++) {
+            if (weft__task_phase(weft__task_ticket(&s->tasks[i])) > PHASE_FREE) visit(&s->tasks[i], arg);
+        }
+    }
+}
+
+weft_task *
+weft__task_at(const void *address)
+{
+    for (struct slab *s = load_acquire(&slabs); s; s = s->older) { /* acquire: pairs with carve */
+        size_t offset = (uintptr_t)address - (uintptr_t)s->tasks;
+        if (offset < sizeof s->tasks) return &s->tasks[offset / sizeof s->tasks[0]];
+    }
+    return NULL;
 }
 
 static weft_task *
@@ -140,7 +172,8 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
     }
     weft__unlock(&t->lock);
 
-    if (monitored && phase == PHASE_FAILED) weft__failure_print(t, code); /* attached between the first look and the lock */
+    if (monitored && phase == PHASE_FAILED)
+        weft__failure_print(t, code);          /* attached between the first look and the lock */
     while ((n = weft__list_pop(&callbacks))) { /* before the wakes: who waits for t finds them done */
         struct callback *c = weft__container(n, struct callback, waiter.node);
         c->call(t, c->arg);

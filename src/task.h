@@ -162,6 +162,13 @@ weft__task_recycle(weft_task *t, struct task_cache *cache)
 
 void weft__task_cache_flush(struct task_cache *cache);
 
+/* Calls visit on every descriptor that is not free at that moment, without stopping anybody.  Async-signal-safe, as the
+ * next. */
+void weft__task_each(void (*visit)(weft_task *t, void *arg), void *arg);
+
+/* The descriptor, free or not, that the address lies in, or NULL. */
+weft_task *weft__task_at(const void *address);
+
 /* Fills in a descriptor; the rest of it is zero while it is free, or written before it is read.  Its phase is left FREE. */
 static inline void
 weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags,

@@ -5,6 +5,14 @@
 
 #include <weft/timer.h>
 
+#include <unistd.h>
+
+/* The plain threads that are blocked. */
+static struct {
+    weft__lock lock;
+    struct list waits; /* under the lock */
+} blocked;
+
 void
 weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool cancellable)
 {
@@ -35,9 +43,40 @@ static int
 wait_thread(struct wait *w, weft_time deadline)
 {
     if (weft__forked() && interrupt_own(w)) return WEFT_ENOTSUP;
-    if (weft__park_thread(w->parker, w->ticket, deadline)) return w->parker->code;
+    w->deadline = deadline;
+    w->id = (int)gettid();
+    weft__acquire(&blocked.lock);
+    weft__list_append(&blocked.waits, &w->blocked);
+    weft__unlock(&blocked.lock);
+    bool woken = weft__park_thread(w->parker, w->ticket, deadline);
+    weft__acquire(&blocked.lock);
+    weft__list_remove(&blocked.waits, &w->blocked);
+    weft__unlock(&blocked.lock);
+    if (woken) return w->parker->code;
     w->parker->index = PARK_INTERRUPTED;
     return WEFT_ETIMEDOUT;
+}
+
+int
+weft__blocked_threads(int first, struct blocked_thread *out, int most)
+{
+    enum { TRIES = 1000 };
+    int tries = 0, count = 0;
+    if (weft__forked()) return 0; /* the threads are gone, and their stacks with them */
+    while (!weft__trylock(&blocked.lock)) {
+        if (++tries == TRIES) return -1;
+        weft__pause();
+    }
+    for (struct list_node *n = blocked.waits.head; n && count < most; n = n->next) {
+        if (first-- > 0) continue;
+        const struct wait *w = weft__container(n, struct wait, blocked);
+        uint64_t word;
+        /* relaxed: for people; the lock published them */
+        out[count++] = (struct blocked_thread){w->id, load_relaxed(&w->thread.reason), load_relaxed(&w->thread.object),
+                                               w->deadline, weft__park_look(&w->thread, &word) != PARK_BEGUN};
+    }
+    weft__unlock(&blocked.lock);
+    return count;
 }
 
 int

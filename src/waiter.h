@@ -37,7 +37,11 @@ struct wait {
     uint64_t ticket;
     bool cancellable;
     struct timer timer;
-    struct parker thread; /* of a plain thread */
+    /* Of a plain thread. */
+    struct parker thread;
+    struct list_node blocked; /* while it is blocked: in the list of those that are, */
+    weft_time deadline;       /* until when, */
+    int id;                   /* and who it is, for the kernel */
 };
 
 /* Step 2.  c: the running context, NULL on a plain thread.  reason: for people, a constant. */
@@ -47,6 +51,7 @@ static inline void
 weft__wait_register(struct wait *w, struct waiter *r, struct list *list, uint32_t index, void *slot)
 {
     *r = (struct waiter){.parker = w->parker, .ticket = w->ticket, .index = index, .slot = slot};
+    store_relaxed(&w->parker->object, list); /* relaxed: for people */
     weft__list_append(list, &r->node);
 }
 
@@ -91,6 +96,19 @@ weft__waiter_wake(struct waiter *r, int code, bool crowd)
 
 /* Provided by runtime.c: is this the child of a process that was forked while the runtime was running? */
 bool weft__forked(void);
+
+/* A plain thread that is blocked in Weft. */
+struct blocked_thread {
+    int id;
+    const char *reason;
+    const void *object; /* as in struct parker */
+    weft_time deadline;
+    bool woken; /* somebody has claimed its wait already */
+};
+
+/* Copies what there is to say about the blocked threads from number `first` on, at most `most`: how many.  Negative: the
+ * list is being changed.  Async-signal-safe. */
+int weft__blocked_threads(int first, struct blocked_thread *out, int most);
 
 /* Wakes every (claimed) waiter of list, in order, with the code in each. */
 void weft__waiter_wake_all(struct list *list);
