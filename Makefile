@@ -100,7 +100,7 @@ TESTS := tests/check.c $(sort $(wildcard tests/test_*.c))
 PLAIN_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,tests/runner_plain.c $(TESTS))
 CRITERION_OBJECTS := $(patsubst %.c,$(B)/criterion/%.o,tests/runner_criterion.c $(TESTS))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
-STRESSES := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/stress_*.c))
+STRESSES := $(patsubst tests/%.c,$(B)/%,$(filter-out tests/stress_kit.c,$(wildcard tests/stress_*.c)))
 TEST_LIBS := $(LIBS) -lm
 
 # The calls that fail on demand in $(B)/faults: tests/fault_kit.c stands behind them.
@@ -178,7 +178,7 @@ $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(shell $(PKG_CONFIG) --libs criterion)
 
-$(B)/stress_%: $(B)/plain/tests/stress_%.o $(STATIC)
+$(B)/stress_%: $(B)/plain/tests/stress_%.o $(B)/plain/tests/stress_kit.o $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 

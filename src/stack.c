@@ -26,6 +26,7 @@
 
 #include "bits.h"
 #include "clock.h"
+#include "hook.h"
 #include "panic.h"
 #include "stack_slab.h"
 
@@ -220,7 +221,7 @@ weft__stack_get(struct stack_cache *cache, size_t size)
         cache->count--;
         return s;
     }
-    if (k == STACK_CLASSES) return NULL;
+    if (k == STACK_CLASSES || weft__hook_fail()) return NULL;
     int saved = errno;
     struct stack *s = get_from_pool(cache, k);
     errno = saved;

@@ -82,6 +82,7 @@ take_shared(void)
 weft_task *
 weft__task_refill(struct task_cache *cache)
 {
+    if (weft__hook_fail()) return NULL;
     weft__acquire(&shared.lock);
     weft_task *first = take_shared();
     for (unsigned i = 1; first && cache && i < BATCH; i++) {

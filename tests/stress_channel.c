@@ -1,33 +1,22 @@
 /* stress_channel.c - random putters, takers, fetchers and waiters on random channels, with deadlines, closes and stops.
  *
- *     stress_channel [-t SECONDS] [-s SEED]
- *
- * Round after round: a channel of a random capacity and element size; agents, each a task, a sticky task or a plain
- * thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or
+ * In each round: a runtime; a channel of a random capacity and element size; agents, each a task (ordinary, sticky or
+ * interactive) or a plain thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or
  * before: by a close, by the end of a task that the channel is bound to, or by the stop of the runtime, which cancels
  * the agents.
  *
  * In every round each value is taken exactly once, by an agent or from what the channel still holds at the end, if its
  * putter was told that it was put; and never, if not.  What is fetched was put.  Every agent sees the values of one
- * putter in order.  The seed, which is printed first, decides what is called, but not how it falls.
- *
- * Ends with 0 and a line of totals; aborts at the first violation, or if nothing has moved for 20 s. */
-#include <inttypes.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
+ * putter in order.  stress_kit.h says how it is called. */
+#include "stress_kit.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-#include <weft.h>
 
-enum { MAX_AGENTS = 512, MAX_SIZE = 40, MAX_BATCH = 8, PATIENCE = 20 };
+enum { MAX_AGENTS = 512, MAX_SIZE = 40, MAX_BATCH = 8 };
 
 #define KINDS(X) X(PUTTER, "putter") X(TAKER, "taker") X(FETCHER, "fetcher") X(WAITER, "waiter")
-#define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(THREAD, "thread")
+#define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(INTERACTIVE, "interactive task") X(THREAD, "thread")
 #define ENDS(X)                                                                                                        \
     X(AFTER_PUTTERS, "close after the putters") X(CLOSE, "close") X(BOUND, "end of a bound task") X(STOP, "stop")
 #define STEPS(X) X(NOT_RUN, "has not run") X(BETWEEN, "between calls") X(CALLING, "calling") X(GONE, "ended")
@@ -40,19 +29,6 @@ enum end { ENDS(NAME) N_ENDS };
 enum step { STEPS(NAME) N_STEPS };
 static const char *const kind_texts[] = {KINDS(TEXT)}, *const place_texts[] = {PLACES(TEXT)},
                          *const end_texts[] = {ENDS(TEXT)}, *const step_texts[] = {STEPS(TEXT)};
-
-/* Counters are relaxed: they are read for reports, or after joins. */
-static void
-count(atomic_long *counter, long n)
-{
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-static long
-counted(atomic_long *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
 
 struct agent {
     enum kind kind;
@@ -74,7 +50,7 @@ struct fate {
 };
 
 static struct round {
-    unsigned number;
+    weft_config cfg;
     weft_channel *c;
     size_t capacity, size;
     enum end end;
@@ -85,53 +61,23 @@ static struct round {
     struct fate *fates; /* [putter][number of the value] */
 } current;
 
-static uint64_t seed;
-static atomic_long progress, puts_done, takes_done, fetches_done, waits_done, timeouts, cancelled;
+static atomic_long puts_done, takes_done, fetches_done, waits_done, timeouts, cancelled;
 static long closes, stops;
 
 static void
-print_state(void)
+describe(FILE *out)
 {
     const struct round *r = &current;
-    fprintf(stderr, "seed %" PRIu64 ", round %u: capacity %zu, elements of %zu bytes, ends by %s with code %d\n", seed,
-            r->number, r->capacity, r->size, end_texts[r->end], r->code);
+    fprintf(out, "%d workers and %d; capacity %zu, elements of %zu bytes, ends by %s with code %d\n", r->cfg.workers,
+            r->cfg.interactive, r->capacity, r->size, end_texts[r->end], r->code);
     if (!r->c) return;
-    fprintf(stderr, "  the channel is %s and has a length of %zu\n", weft_channel_isopen(r->c) ? "open" : "closed",
+    fprintf(out, "  the channel is %s and has a length of %zu\n", weft_channel_isopen(r->c) ? "open" : "closed",
             weft_channel_len(r->c));
     for (int i = 0; i < r->n_agents; i++) {
         struct agent *a = &current.agents[i];
-        fprintf(stderr, "  %s %d (%s): %s, %ld calls\n", kind_texts[a->kind], a->number, place_texts[a->place],
-                step_texts[atomic_load_explicit(&a->step, memory_order_relaxed)], counted(&a->calls));
+        fprintf(out, "  %s %d (%s): %s, %ld calls\n", kind_texts[a->kind], a->number, place_texts[a->place],
+                step_texts[atomic_load_explicit(&a->step, memory_order_relaxed)], stress_counted(&a->calls));
     }
-}
-
-__attribute__((format(printf, 1, 2))) _Noreturn static void
-die(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("stress_channel: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    print_state();
-    abort();
-}
-
-/* SplitMix64. */
-static uint64_t
-next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static int
-below(uint64_t *state, int n)
-{
-    return (int)(next_random(state) % (uint64_t)n);
 }
 
 /* An element: putter and number in 4 bytes each, then bytes that follow from them. */
@@ -152,13 +98,13 @@ saw(struct agent *a, const unsigned char *element, bool again_allowed)
     unsigned char expected[MAX_SIZE];
     memcpy(id, element, sizeof id);
     if (id[0] < 0 || id[0] >= current.counts[PUTTER] || id[1] < 0 || id[1] >= current.each)
-        die("%s %d got no value: %d %d", kind_texts[a->kind], a->number, (int)id[0], (int)id[1]);
+        stress_die("%s %d got no value: %d %d", kind_texts[a->kind], a->number, (int)id[0], (int)id[1]);
     make_element(expected, id[0], id[1]);
     if (memcmp(element, expected, current.size) != 0)
-        die("%s %d got value %d of putter %d damaged", kind_texts[a->kind], a->number, (int)id[1], (int)id[0]);
+        stress_die("%s %d got value %d of putter %d damaged", kind_texts[a->kind], a->number, (int)id[1], (int)id[0]);
     if (id[1] < a->next[id[0]])
-        die("%s %d got value %d of putter %d after value %d", kind_texts[a->kind], a->number, (int)id[1], (int)id[0],
-            a->next[id[0]] - !again_allowed);
+        stress_die("%s %d got value %d of putter %d after value %d", kind_texts[a->kind], a->number, (int)id[1],
+                   (int)id[0], a->next[id[0]] - !again_allowed);
     a->next[id[0]] = id[1] + !again_allowed;
     return &current.fates[id[0] * current.each + id[1]];
 }
@@ -167,21 +113,22 @@ static void
 took(struct agent *a, const unsigned char *elements, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        if (stress_lose()) continue;
         struct fate *f = saw(a, elements + i * current.size, false);
-        if (atomic_fetch_add_explicit(&f->taken, 1, memory_order_relaxed) != 0) die("a value was taken twice");
+        if (atomic_fetch_add_explicit(&f->taken, 1, memory_order_relaxed) != 0) stress_die("a value was taken twice");
     }
-    count(&takes_done, (long)n);
-    count(&progress, (long)n);
+    stress_count(&takes_done, (long)n);
+    stress_moved();
 }
 
 static weft_time
 random_deadline(struct agent *a)
 {
-    switch (below(&a->random, 4)) {
+    switch (stress_dice(&a->random, 4)) {
     case 0:
         return WEFT_NOW;
     case 1:
-        return weft_in(below(&a->random, 200) * WEFT_US);
+        return weft_in(stress_dice(&a->random, 200) * WEFT_US);
     default:
         return WEFT_FOREVER;
     }
@@ -192,18 +139,19 @@ static bool
 goes_on(struct agent *a, int rc, weft_time deadline)
 {
     atomic_store_explicit(&a->step, BETWEEN, memory_order_relaxed);
-    count(&a->calls, 1);
+    stress_count(&a->calls, 1);
     if (rc == 0) return true;
     if (rc == (deadline == WEFT_NOW ? WEFT_EAGAIN : WEFT_ETIMEDOUT) && deadline != WEFT_FOREVER) {
-        count(&timeouts, 1);
+        stress_count(&timeouts, 1);
         return true;
     }
     if (rc == WEFT_ECANCELED && current.end == STOP) {
-        count(&cancelled, 1);
+        stress_count(&cancelled, 1);
         return false;
     }
     if (rc == current.code && current.end != STOP) return false;
-    die("%s %d: unexpected code %s", kind_texts[a->kind], a->number, weft_error_name(rc));
+    if (stress_short(rc) && a->kind == PUTTER && current.capacity == WEFT_UNBOUNDED) return true;
+    stress_die("%s %d: unexpected code %s", kind_texts[a->kind], a->number, weft_error_name(rc));
 }
 
 static void
@@ -215,9 +163,8 @@ calls(struct agent *a)
 static void
 rest(struct agent *a)
 {
-    if (below(&a->random, 3)) return;
-    if (a->place == THREAD) sched_yield();
-    else weft_yield();
+    if (stress_dice(&a->random, 3)) return;
+    stress_give_turn();
 }
 
 static void
@@ -227,23 +174,23 @@ run_putter(struct agent *a)
     struct fate *fates = &current.fates[a->number * current.each];
     bool going = true;
     for (int number = 0; going && number < current.each;) {
-        int n = 1 + below(&a->random, below(&a->random, 3) ? 1 : MAX_BATCH), first = number;
+        int n = 1 + stress_dice(&a->random, stress_dice(&a->random, 3) ? 1 : MAX_BATCH), first = number;
         size_t done = SIZE_MAX;
         weft_time deadline = random_deadline(a);
         for (int i = 0; i < n && number < current.each; i++, number++)
             make_element(elements + (size_t)i * current.size, a->number, number);
         n = number - first;
-        bool single = n == 1 && below(&a->random, 2);
+        bool single = n == 1 && stress_dice(&a->random, 2);
         calls(a);
         int rc = single ? weft_channel_put_until(current.c, elements, deadline)
                         : weft_channel_put_n_until(current.c, elements, (size_t)n, &done, deadline);
         going = goes_on(a, rc, deadline);
         if (single) done = rc == 0;
         if (done > (size_t)n || (rc == 0) != (done == (size_t)n))
-            die("putter %d: %zu of %d put, code %d", a->number, done, n, rc);
+            stress_die("putter %d: %zu of %d put, code %d", a->number, done, n, rc);
         for (size_t i = 0; i < done; i++) fates[first + (int)i].put = true;
-        count(&puts_done, (long)done);
-        count(&progress, 1);
+        stress_count(&puts_done, (long)done);
+        stress_moved();
         rest(a);
     }
 }
@@ -253,32 +200,27 @@ run_taker(struct agent *a)
 {
     unsigned char elements[MAX_BATCH * MAX_SIZE];
     for (bool going = true; going;) {
-        size_t max = 1 + (size_t)below(&a->random, MAX_BATCH), got = SIZE_MAX;
+        size_t max = 1 + (size_t)stress_dice(&a->random, MAX_BATCH), got = SIZE_MAX;
         weft_time deadline = random_deadline(a);
-        bool single = below(&a->random, 3);
+        bool single = stress_dice(&a->random, 3);
         calls(a);
         int rc = single ? weft_channel_take_until(current.c, elements, deadline)
                         : weft_channel_take_n_until(current.c, elements, max, &got, deadline);
         going = goes_on(a, rc, deadline);
         if (single) got = rc == 0;
-        if (got > max || (rc == 0) != (got > 0)) die("taker %d: got %zu of %zu, code %d", a->number, got, max, rc);
+        if (got > max || (rc == 0) != (got > 0))
+            stress_die("taker %d: got %zu of %zu, code %d", a->number, got, max, rc);
         took(a, elements, got);
         rest(a);
     }
-}
-
-static void
-sleep_in_kernel(int64_t ns)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
 /* Fetchers and waiters leave everything as it is: they sleep after each call, so that others change it. */
 static void
 doze(struct agent *a)
 {
-    if (a->place == THREAD) sleep_in_kernel(20 * WEFT_US);
-    else if (weft_sleep(20 * WEFT_US)) count(&cancelled, 1); /* the next call says so too */
+    if (a->place == THREAD) stress_pause(20 * WEFT_US);
+    else if (weft_sleep(20 * WEFT_US)) stress_count(&cancelled, 1); /* the next call says so too */
 }
 
 static void
@@ -293,7 +235,7 @@ run_fetcher(struct agent *a)
         going = goes_on(a, rc, deadline);
         if (rc) continue;
         atomic_store_explicit(&saw(a, element, true)->fetched, true, memory_order_relaxed); /* read after the join */
-        count(&fetches_done, 1);
+        stress_count(&fetches_done, 1);
     }
 }
 
@@ -305,7 +247,7 @@ run_waiter(struct agent *a)
         calls(a);
         int rc = weft_channel_wait_until(current.c, deadline);
         going = goes_on(a, rc, deadline);
-        if (rc == 0) count(&waits_done, 1);
+        if (rc == 0) stress_count(&waits_done, 1);
     }
 }
 
@@ -314,9 +256,10 @@ run_agent(void *arg)
 {
     static void (*const run[])(struct agent *) = {run_putter, run_taker, run_fetcher, run_waiter};
     struct agent *a = arg;
+    atomic_store_explicit(&a->step, BETWEEN, memory_order_relaxed);
     run[a->kind](a);
     atomic_store_explicit(&a->step, GONE, memory_order_relaxed);
-    count(&progress, 1);
+    stress_moved();
     return 0;
 }
 
@@ -327,29 +270,47 @@ run_agent_on_thread(void *arg)
     return NULL;
 }
 
+static bool
+has_run(const atomic_int *step)
+{
+    return atomic_load_explicit(step, memory_order_relaxed) != NOT_RUN;
+}
+
+/* Spawns fn(arg) until it has come to run, which it says in *step: where memory is short, a task may be accepted, and
+ * end without a stack. */
+static weft_task *
+spawn(weft_fn *fn, void *arg, const atomic_int *step, unsigned flags)
+{
+    weft_task_options opt = {.size = sizeof opt, .name = "agent", .flags = flags};
+    for (;;) {
+        weft_task *t;
+        int rc = weft_spawn_with(&t, fn, arg, &opt);
+        if (rc && !stress_short(rc)) stress_die("a task cannot start: %s", weft_error_name(rc));
+        if (rc) continue;
+        while (stress_failing() && !has_run(step) && !weft_task_isdone(t)) stress_pause(10 * WEFT_US);
+        if (!stress_failing() || has_run(step)) return t;
+        weft_task_release(t);
+    }
+}
+
 static void
 start_agent(struct agent *a)
 {
-    int rc = 0;
-    switch (a->place) {
-    case TASK:
-        rc = weft_spawn(&a->task, run_agent, a);
-        break;
-    case STICKY:
-        rc = weft_async(&a->task, run_agent, a);
-        break;
-    default:
-        rc = -pthread_create(&a->thread, NULL, run_agent_on_thread, a);
-    }
-    if (rc) die("an agent cannot start: %s", weft_error_name(rc));
+    static const unsigned flags[] = {[STICKY] = WEFT_STICKY, [INTERACTIVE] = WEFT_INTERACTIVE};
+    if (a->place == THREAD) a->thread = stress_thread(run_agent_on_thread, a);
+    else a->task = spawn(run_agent, a, &a->step, flags[a->place]);
 }
 
 /* A stopped runtime ends tasks that it had not started. */
 static void
 join_agent(struct agent *a)
 {
-    int rc = a->place == THREAD ? -pthread_join(a->thread, NULL) : weft_join(a->task);
-    if (rc && !(rc == WEFT_ECANCELED && current.end == STOP)) die("an agent ended with %s", weft_error_name(rc));
+    if (a->place == THREAD) {
+        stress_join_thread(a->thread);
+        return;
+    }
+    int rc = weft_join(a->task);
+    if (rc && !(rc == WEFT_ECANCELED && current.end == STOP)) stress_die("an agent ended with %s", weft_error_name(rc));
 }
 
 static void
@@ -357,14 +318,6 @@ join_agents(bool putters)
 {
     for (int i = 0; i < current.n_agents; i++)
         if ((current.agents[i].kind == PUTTER) == putters) join_agent(&current.agents[i]);
-}
-
-static void *
-allocate(size_t n, size_t size)
-{
-    void *p = calloc(n ? n : 1, size);
-    if (!p) die("no memory");
-    return p;
 }
 
 static void
@@ -376,70 +329,71 @@ add_agents(enum kind kind, int n, uint64_t *random)
         memset(a, 0, sizeof *a);
         a->kind = kind;
         a->number = number;
-        a->random = next_random(random);
-        a->place = (enum place)below(random, n > 32 || current.end == STOP ? THREAD : N_PLACES);
-        a->next = allocate((size_t)current.counts[PUTTER], sizeof *a->next);
+        a->random = stress_mix(*random, 1);
+        a->place = (enum place)stress_dice(random, n > 32 || current.end == STOP ? THREAD : N_PLACES);
+        a->next = stress_alloc((size_t)current.counts[PUTTER], sizeof *a->next);
     }
 }
 
 /* What a round is made of, from its random numbers alone. */
 static void
-choose_round(unsigned number, uint64_t *random)
+choose_round(uint64_t *random)
 {
     static const size_t capacities[] = {0, 0, 1, 2, 3, 7, 32, WEFT_UNBOUNDED}, sizes[] = {8, 13, MAX_SIZE};
     static const int codes[] = {WEFT_ECLOSED, WEFT_ENOENT, -1234};
-    bool crowded = below(random, 16) == 0;
-    current.number = number;
-    current.capacity = capacities[below(random, sizeof capacities / sizeof *capacities)];
-    current.size = sizes[below(random, sizeof sizes / sizeof *sizes)];
-    current.end = (enum end)below(random, below(random, 4) ? STOP : N_ENDS);
-    current.code = codes[below(random, sizeof codes / sizeof *codes)];
-    current.each = crowded ? 20 : below(random, 400);
+    bool crowded = stress_dice(random, 16) == 0;
+    current.cfg = stress_config(random);
+    current.capacity = capacities[stress_dice(random, sizeof capacities / sizeof *capacities)];
+    current.size = sizes[stress_dice(random, sizeof sizes / sizeof *sizes)];
+    current.end = (enum end)stress_dice(random, stress_dice(random, 4) ? STOP : N_ENDS);
+    current.code = codes[stress_dice(random, sizeof codes / sizeof *codes)];
+    current.each = crowded ? 20 : stress_dice(random, 400);
     current.n_agents = 0;
-    add_agents(PUTTER, crowded ? 200 : below(random, 12), random);
-    add_agents(TAKER, crowded ? 200 : below(random, 12) + (current.end == AFTER_PUTTERS), random);
-    add_agents(FETCHER, below(random, 4), random);
-    add_agents(WAITER, below(random, 4), random);
-    current.fates = allocate((size_t)current.counts[PUTTER] * (size_t)current.each, sizeof *current.fates);
-    int rc = weft_channel_new(&current.c, current.size, current.capacity);
-    if (rc) die("no channel: %s", weft_error_name(rc));
+    add_agents(PUTTER, crowded ? 200 : stress_dice(random, 12), random);
+    add_agents(TAKER, crowded ? 200 : stress_dice(random, 12) + (current.end == AFTER_PUTTERS), random);
+    add_agents(FETCHER, stress_dice(random, 4), random);
+    add_agents(WAITER, stress_dice(random, 4), random);
+    current.fates = stress_alloc((size_t)current.counts[PUTTER] * (size_t)current.each, sizeof *current.fates);
+    int rc;
+    do rc = weft_channel_new(&current.c, current.size, current.capacity);
+    while (stress_short(rc));
+    if (rc) stress_die("no channel: %s", weft_error_name(rc));
 }
+
+struct bound {
+    int64_t ns;
+    atomic_int step;
+};
 
 static int
 sleep_and_end(void *arg)
 {
-    uint64_t random = *(uint64_t *)arg;
-    if (weft_sleep(below(&random, 2000) * WEFT_US)) return WEFT_ECANCELED;
+    struct bound *b = arg;
+    atomic_store_explicit(&b->step, CALLING, memory_order_relaxed);
+    if (weft_sleep(b->ns)) return WEFT_ECANCELED;
     return current.code == WEFT_ECLOSED ? 0 : current.code;
 }
 
 static void
 end_by_bound_task(uint64_t *random)
 {
-    weft_task *t;
-    int rc = weft_spawn(&t, sleep_and_end, random);
-    if (rc == 0) rc = weft_channel_bind(current.c, t);
-    if (rc) die("no bound task: %s", weft_error_name(rc));
-    while (weft_channel_isopen(current.c)) sleep_in_kernel(10 * WEFT_US);
+    struct bound b = {.ns = stress_dice(random, 2000) * WEFT_US};
+    weft_task *t = spawn(sleep_and_end, &b, &b.step, 0);
+    int rc;
+    do rc = weft_channel_bind(current.c, t);
+    while (stress_short(rc));
+    if (rc) stress_die("no bound task: %s", weft_error_name(rc));
+    while (weft_channel_isopen(current.c)) stress_pause(10 * WEFT_US);
     rc = weft_join(t);
     if (rc != (current.code == WEFT_ECLOSED ? 0 : current.code))
-        die("the bound task ended with %s", weft_error_name(rc));
+        stress_die("the bound task ended with %s", weft_error_name(rc));
 }
 
 static void
 close_round(void)
 {
-    if (!weft_channel_close(current.c, current.code)) die("the channel was closed already");
+    if (!weft_channel_close(current.c, current.code)) stress_die("the channel was closed already");
     closes++;
-}
-
-static void
-restart(bool stop)
-{
-    int rc = stop ? weft_stop() : 0;
-    if (rc) die("the runtime does not stop: %s", weft_error_name(rc));
-    rc = weft_start(NULL);
-    if (rc) die("the runtime does not start: %s", weft_error_name(rc));
 }
 
 /* Takes what is left, as one more taker: fetchers and waiters do not end before. */
@@ -449,11 +403,11 @@ drain_round(void)
     struct agent a = {.kind = TAKER, .number = current.counts[TAKER], .place = THREAD};
     unsigned char element[MAX_SIZE];
     int rc;
-    a.next = allocate((size_t)current.counts[PUTTER], sizeof *a.next);
+    a.next = stress_alloc((size_t)current.counts[PUTTER], sizeof *a.next);
     while ((rc = weft_channel_take_until(current.c, element, WEFT_NOW)) == 0) took(&a, element, 1);
     if (rc != (current.end == STOP ? WEFT_EAGAIN : current.code))
-        die("the drained channel returns %s", weft_error_name(rc));
-    if (weft_channel_len(current.c) != 0) die("the drained channel has a length");
+        stress_die("the drained channel returns %s", weft_error_name(rc));
+    if (weft_channel_len(current.c) != 0) stress_die("the drained channel has a length");
     free(a.next);
 }
 
@@ -466,15 +420,15 @@ end_round(uint64_t *random)
         close_round();
         break;
     case CLOSE:
-        sleep_in_kernel(below(random, 2000) * WEFT_US);
+        stress_pause(stress_dice(random, 2000) * WEFT_US);
         close_round();
         break;
     case BOUND:
         end_by_bound_task(random);
         break;
     default:
-        sleep_in_kernel(below(random, 2000) * WEFT_US);
-        restart(true);
+        stress_pause(stress_dice(random, 2000) * WEFT_US);
+        stress_stop(true);
         stops++;
     }
     if (current.end != AFTER_PUTTERS) join_agents(true);
@@ -491,67 +445,38 @@ check_round(void)
         int putter = i / current.each, number = i % current.each;
         int taken = atomic_load_explicit(&f->taken, memory_order_relaxed);
         if (taken != f->put)
-            die("value %d of putter %d: %s, but %d taken", number, putter, f->put ? "put" : "not put", taken);
+            stress_die("value %d of putter %d: %s, but %d taken", number, putter, f->put ? "put" : "not put", taken);
         if (atomic_load_explicit(&f->fetched, memory_order_relaxed) && !f->put)
-            die("value %d of putter %d was fetched, but not put", number, putter);
+            stress_die("value %d of putter %d was fetched, but not put", number, putter);
     }
 }
 
 static void
-run_round(unsigned number)
+run_round(unsigned number, uint64_t random)
 {
-    uint64_t random = seed + number;
-    choose_round(number, &random);
+    (void)number;
+    choose_round(&random);
+    stress_start(&current.cfg);
     for (int i = 0; i < current.n_agents; i++) start_agent(&current.agents[i]);
     end_round(&random);
     check_round();
+    stress_stop(current.end != STOP);
     for (int i = 0; i < current.n_agents; i++) free(current.agents[i].next);
     free(current.fates);
     weft_channel_release(current.c);
     current.c = NULL;
-    count(&progress, 1);
 }
 
-static void *
-watch(void *arg)
+static void
+totals(FILE *out)
 {
-    long last = -1;
-    (void)arg;
-    for (int still = 0; still < PATIENCE; still++) {
-        sleep(1);
-        if (counted(&progress) != last) still = 0;
-        last = counted(&progress);
-    }
-    die("nothing has moved for %d s", PATIENCE);
-}
-
-static double
-seconds_now(void)
-{
-    return (double)weft_now() / 1e9;
+    fprintf(out, "%ld put, %ld taken, %ld fetched, %ld waited, %ld timed out, %ld cancelled, %ld closes, %ld stops",
+            stress_counted(&puts_done), stress_counted(&takes_done), stress_counted(&fetches_done),
+            stress_counted(&waits_done), stress_counted(&timeouts), stress_counted(&cancelled), closes, stops);
 }
 
 int
 main(int argc, char **argv)
 {
-    double seconds = 10;
-    seed = (uint64_t)weft_now() ^ (uint64_t)getpid() << 32;
-    for (int option; (option = getopt(argc, argv, "t:s:")) != -1;) {
-        if (option == 't') seconds = strtod(optarg, NULL);
-        else if (option == 's') seed = strtoull(optarg, NULL, 0);
-        else return fprintf(stderr, "usage: %s [-t SECONDS] [-s SEED]\n", argv[0]), 2;
-    }
-    printf("stress_channel: seed %" PRIu64 "\n", seed);
-    fflush(stdout);
-    pthread_t watchdog;
-    if (pthread_create(&watchdog, NULL, watch, NULL) || pthread_detach(watchdog)) die("no watchdog");
-    restart(false);
-    unsigned rounds = 0;
-    for (double end = seconds_now() + seconds; seconds_now() < end; rounds++) run_round(rounds);
-    if (weft_stop()) die("the runtime does not stop");
-    printf("stress_channel: %u rounds, %ld put, %ld taken, %ld fetched, %ld waited, %ld timed out, %ld cancelled, "
-           "%ld closes, %ld stops\n",
-           rounds, counted(&puts_done), counted(&takes_done), counted(&fetches_done), counted(&waits_done),
-           counted(&timeouts), counted(&cancelled), closes, stops);
-    return 0;
+    return stress_main(argc, argv, &(struct stress_program){"stress_channel", run_round, describe, totals});
 }
