@@ -4,6 +4,7 @@
 #include "deque.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 enum { ITEMS = 5000 };
@@ -167,10 +168,12 @@ static void *
 be_thief(void *arg)
 {
     struct contest *c = arg;
-    while (!load_acquire(&c->over)) { /* pairs with the end of the contest */
+    for (int in_vain = 0; !load_acquire(&c->over); in_vain++) { /* pairs with the end of the contest */
         int i = steal(&c->d);
+        if (i >= 0) in_vain = 0;
         if (i >= 0 && claim(i)) add_relaxed(&items[i].taken, 1);
-        else weft__pause();
+        else if (in_vain < 64) weft__pause();
+        else sched_yield(); /* the owner may be waiting for this core */
     }
     return NULL;
 }
