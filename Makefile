@@ -62,7 +62,7 @@ try_flag = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(call on,$(WERROR)),-Werror)
 CODE := -fPIC -fvisibility=hidden -pthread
-CODE += $(foreach flag,-fno-semantic-interposition -fno-plt -fstack-clash-protection,$(call try_flag,$(flag)))
+CODE += $(foreach flag,-fno-semantic-interposition -fno-plt -fstack-clash-protection -fno-tree-slp-vectorize,$(call try_flag,$(flag)))
 
 SAN_thread := -fsanitize=thread
 SAN_address := -fsanitize=address,undefined

@@ -207,7 +207,7 @@ static void
 chain(struct out *o, const weft_task *t)
 {
     int shown = 0;
-    while ((t = racy(&t->outer)) && t == weft__task_at(t) && runs(t)) {
+    while ((t = racy(&t->run.outer)) && t == weft__task_at(t) && runs(t)) {
         if (++shown > CHAIN_MOST) {
             weft__out_text(o, "    and more");
             weft__out_end(o);

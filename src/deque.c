@@ -36,6 +36,10 @@
  * together are smaller than the newest.  Where there is no memory the push fails, and the caller queues the entry
  * elsewhere.
  *
+ * Stale entries are rare, so the quick pop (weft__deque_pop_this) looks for one only while `stale` says that there may be
+ * some.  It counts those that the owner left behind; thieves, who drop them as well, do not count, so it starts anew
+ * whenever the owner finds the deque empty.
+ *
  * Alone.  A deque that nobody steals from (one worker) needs neither O2 nor a CAS: 4.6 ns each on x86-64.
  *
  * Rejected.  A reference count in each entry for claims out of order: two locked instructions per task.  Nulling the
@@ -77,6 +81,7 @@ weft__deque_init(struct deque *d, bool alone)
     store_relaxed(&d->bottom, 0);
     store_relaxed(&d->array, a); /* relaxed: there is one thread yet */
     d->room = FIRST_CAPACITY;
+    d->stale = 0;
     d->alone = alone;
     return true;
 }
@@ -133,12 +138,15 @@ weft__deque_pop(struct deque *d, struct entry *out)
     int64_t floor = load_relaxed(&d->top);           /* relaxed: a lower bound will do */
     struct deque_array *a = load_relaxed(&d->array); /* relaxed: the owner's own store */
     int64_t wanted = end - 1;
-    if (wanted < floor) return false;
-
+    if (wanted < floor) {
+        d->stale = 0;
+        return false;
+    }
     while (wanted >= floor && weft__deque_stale(weft__deque_read(a, wanted))) wanted--;
     int64_t lowest = wanted >= floor ? wanted : floor;
     while (lowest > floor && weft__deque_stale(weft__deque_read(a, lowest - 1))) lowest--;
     if (wanted >= floor) *out = weft__deque_read(a, wanted);
+    d->stale = lowest > floor ? d->stale - (end - lowest - 1) : 0;
 
     store_release(&d->bottom, lowest); /* O1: release, see "Slots" */
     if (d->alone) return wanted >= floor;

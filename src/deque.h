@@ -22,8 +22,9 @@ struct deque {
     weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t top;    /* next to steal; only grows */
     weft__aligned(WEFT_CACHE_LINE) _Atomic int64_t bottom; /* next to push; the owner's */
     _Atomic(struct deque_array *) array;
-    int64_t room; /* the owner's: bottom may grow to here without another look at top */
-    bool alone;   /* the owner's: there are no thieves, so no fences */
+    int64_t room;  /* the owner's: bottom may grow to here without another look at top */
+    int64_t stale; /* the owner's: at most so many stale entries are left; a hint */
+    bool alone;    /* the owner's: there are no thieves, so no fences */
 };
 
 enum deque_result { DEQUE_EMPTY, DEQUE_LOST, DEQUE_ITEM };
@@ -68,42 +69,61 @@ weft__deque_stale(struct entry e)
     return load_relaxed(&e.item->ticket) != e.tag;
 }
 
-/* Owner: appends below.  false: the deque is full and cannot grow; nothing was pushed. */
+/* Owner: is there certainly room for another entry? */
+static inline bool
+weft__deque_has_room(const struct deque *d)
+{
+    return load_relaxed(&d->bottom) < d->room; /* relaxed: only the owner stores it */
+}
+
+/* Owner: appends below, where there is room.  Returns the lower bits of the index. */
+static inline uint32_t
+weft__deque_append(struct deque *d, struct runnable *item, uint64_t tag)
+{
+    int64_t b = load_relaxed(&d->bottom);                                     /* relaxed: only the owner stores it */
+    weft__deque_write(load_relaxed(&d->array), b, (struct entry){item, tag}); /* relaxed: the owner's own store */
+    store_release(&d->bottom, b + 1);                                         /* release: pairs with T3 */
+    return (uint32_t)b;
+}
+
+/* Owner: the same, and makes room.  false: the deque is full and cannot grow; nothing was pushed. */
 static inline bool
 weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag)
 {
-    int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
-    if (weft__unlikely(b >= d->room) && !weft__deque_make_room(d, b)) return false;
-    weft__deque_write(load_relaxed(&d->array), b, (struct entry){item, tag}); /* relaxed: the owner's own store */
-    store_release(&d->bottom, b + 1);                                         /* release: pairs with T3 */
+    if (weft__unlikely(!weft__deque_has_room(d)) && !weft__deque_make_room(d, load_relaxed(&d->bottom))) return false;
+    weft__deque_append(d, item, tag);
     return true;
 }
 
-/* Owner: removes the live entry (r, tag) if it is the lowest, and the one above it is not stale.  false: use the others. */
+/* Owner: removes the entry at index (its lower bits), which is live, if it is the lowest and no stale one is above it.
+ * false: use the others. */
 static inline bool
-weft__deque_pop_this(struct deque *d, const struct runnable *r, uint64_t tag)
+weft__deque_pop_this(struct deque *d, uint32_t index)
 {
-    int64_t end = load_relaxed(&d->bottom);                /* relaxed: only the owner stores it */
-    int64_t floor = load_relaxed(&d->top);                 /* relaxed: a lower bound will do */
-    const struct deque_array *a = load_relaxed(&d->array); /* relaxed: the owner's own store */
-    int64_t i = end - 1;
-    struct entry e = weft__deque_read(a, i);
-    if (e.item != r || e.tag != tag || i < floor) return false;
-    if (i > floor && weft__unlikely(weft__deque_stale(weft__deque_read(a, i - 1)))) return false;
+    int64_t i = load_relaxed(&d->bottom) - 1; /* relaxed: only the owner stores it */
+    if ((uint32_t)i != index) return false;
+    if (weft__unlikely(d->stale > 0) && i > load_relaxed(&d->top) &&         /* relaxed: a lower bound will do */
+        weft__deque_stale(weft__deque_read(load_relaxed(&d->array), i - 1))) /* relaxed: the owner's own store */
+        return false;
     store_release(&d->bottom, i); /* O1: release, see "Slots" */
     if (d->alone) return true;
     weft__fence();                     /* O2: pairs with T2 [deque] */
     int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
-    return weft__likely(t < i) || weft__deque_pop_last(d, t, end, i);
+    return weft__likely(t < i) || weft__deque_pop_last(d, t, i + 1, i);
 }
 
-/* Owner: may (r, tag) be the lowest entry? */
+/* Owner: may the entry at index be the lowest? */
 static inline bool
-weft__deque_at_bottom(const struct deque *d, const struct runnable *r, uint64_t tag)
+weft__deque_at_bottom(const struct deque *d, uint32_t index)
 {
-    int64_t b = load_relaxed(&d->bottom);                              /* relaxed: the owner's own stores */
-    struct entry e = weft__deque_read(load_relaxed(&d->array), b - 1); /* as above; slot -1 exists, and is empty */
-    return e.item == r && e.tag == tag;
+    return (uint32_t)load_relaxed(&d->bottom) - 1 == index; /* relaxed: the owner's own store */
+}
+
+/* Owner: the index of the next push. */
+static inline uint32_t
+weft__deque_index(const struct deque *d)
+{
+    return (uint32_t)load_relaxed(&d->bottom); /* relaxed: the owner's own store */
 }
 
 /* Anybody: a guess at the number of entries. */

@@ -32,15 +32,16 @@ struct parker {
 struct context {
     struct runnable run; /* ticket 0 */
     struct machine_context machine;
-    weft_task *task;       /* the innermost task of the chain; the others follow `outer` */
+    weft_task *task;       /* the innermost task of the chain; the others follow run.outer */
+    char *floor;           /* above it there is as much stack left as a task may count on by default */
     struct worker *worker; /* that runs it now, or ran it last */
     struct worker *home;   /* sticky: the only worker that may run it; else NULL */
     struct pool *pool;     /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
-    int budget; /* what it may still do before others get a turn: scheduler.h */
-    bool leaving;                   /* it has begun to switch away: what it calls until then must not switch */
-    bool fpenv; /* its floating-point control words are its own */
+    int budget;   /* what it may still do before others get a turn: scheduler.h */
+    bool leaving; /* it has begun to switch away: what it calls until then must not switch */
+    bool fpenv;   /* its floating-point control words are its own */
 };
 
 /* Starts a park: from now on it can be claimed by whoever gets the ticket.  cancellable: also by a cancellation. */

@@ -40,11 +40,11 @@ weft__place_put(struct worker *w, struct context *c, weft_task *t)
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
     c->task = t;
     c->leaving = false;
-    t->outer = NULL;
+    t->run.outer = NULL;
     c->pool = w->pool;
     c->home = flags & WEFT_STICKY ? w : NULL;
     c->fpenv = flags & WEFT_FPENV;
-    t->run.place = c;
+    c->floor = (char *)c->machine.low + w->tasks.stack_need;
 }
 
 static void

@@ -18,8 +18,8 @@
 struct runnable {
     _Atomic uint64_t ticket;
     union {
-        struct runnable *link; /* in a runlist or an inject queue, or in a cache of free descriptors */
-        struct context *place; /* a task that has started: the context it runs on */
+        struct runnable *link;   /* in a runlist or an inject queue, or in a cache of free descriptors */
+        struct weft_task *outer; /* a task that runs: the task below it on its context, which waits for it in place */
     };
 };
 

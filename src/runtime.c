@@ -161,7 +161,8 @@ new_worker(int id, bool alone, bool ordinary)
     w->id = id;
     w->alone = alone;
     w->ordinary = ordinary;
-    w->stack_need = load_relaxed(&weft__sched.stack_need); /* relaxed: stored by this thread */
+    w->tasks.stack_need = load_relaxed(&weft__sched.stack_need); /* relaxed: stored by this thread */
+    w->tasks.home = (int16_t)id;
     weft__rng_seed(&w->rng, (uint64_t)id + 1);
     if (weft__deque_init(&w->deque, alone) && weft__deque_init(&w->fifo, alone)) return w;
     free_worker(w);

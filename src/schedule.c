@@ -63,6 +63,7 @@ begin_park(struct context *c, uint64_t *ticket)
     weft__acquire(&t->lock);
     bool permit = load_relaxed(&t->flags) & TASK_PERMIT; /* relaxed: under the lock */
     if (!permit) {
+        t->place = c;
         *ticket = weft__park_arm(&c->parker, "park", true);
         set_flags(t, TASK_PARKED, 0);
     }
@@ -142,7 +143,7 @@ resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted w
 static int
 resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
 {
-    struct context *c = t->run.place;
+    struct context *c = t->place;
     if (wanted != READY && c->home && c->home != w) {
         weft__unlock(&t->lock);
         return WEFT_EBUSY;
@@ -168,10 +169,12 @@ resume(struct worker *w, weft_task *t, struct parcel p, enum wanted wanted, stru
     unsigned phase = weft__task_phase(weft__task_ticket(t));
     uint32_t flags = load_relaxed(&t->flags); /* relaxed: under the lock */
     if (phase == PHASE_NEW) return resume_new(w, t, &p, wanted, e);
-    if (phase == PHASE_RUNNING && (flags & TASK_PARKED)) return resume_parked(w, t, &p, wanted, e);
+    if (phase == PHASE_RUNNING && (flags & (TASK_PARKED | TASK_PERMIT)) == TASK_PARKED)
+        return resume_parked(w, t, &p, wanted, e);
     /* A permit is for a task that will look for it; one that runs cannot be switched to.
      * relaxed: what is seen parked on an object is refused; a task that just begins to wait keeps the permit */
-    bool running = wanted == READY && phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) && !load_relaxed(&t->waiting);
+    bool running = wanted == READY && phase == PHASE_RUNNING && !(flags & (TASK_PERMIT | TASK_RESUMED)) &&
+                   !load_relaxed(&t->waiting);
     if (running) leave_permit(t, p);
     weft__unlock(&t->lock);
     return running ? 0 : WEFT_EBUSY;

@@ -101,6 +101,7 @@ void weft__sched_push_elsewhere(struct worker *w, weft_task *t, uint64_t tag);
 static inline void
 weft__sched_push(struct worker *w, weft_task *t, uint64_t tag)
 {
+    t->index = weft__deque_index(&w->deque);
     if (weft__unlikely(!weft__deque_push(&w->deque, &t->run, tag))) weft__sched_push_elsewhere(w, t, tag);
     if (!w->alone) weft__idle_wake_one(w->pool);
 }

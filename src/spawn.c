@@ -2,8 +2,8 @@
  *
  * A new task is a descriptor and an entry of the worker's deque: no stack, no lock, no allocation while the worker's
  * cache of descriptors lasts. */
+#include "fork.h"
 #include "hook.h"
-#include "scheduler.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     weft_task *t = weft__task_get(m->cache);
     if (!t) return WEFT_ENOMEM;
     uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
-    unsigned flags = o.flags | (o.name || o.drop ? TASK_LADEN : 0);
+    unsigned flags = o.flags | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0);
     weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;
     t->drop = o.drop;
@@ -117,23 +117,21 @@ spawn_slow(weft_task **out, weft_fn *fn, void *arg, const weft_task_options *opt
     return rc < 0 ? rc : launch(&m, out, t);
 }
 
+static weft__noinline int
+wake(struct pool *p)
+{
+    weft__idle_wake_slow(p);
+    return 0;
+}
+
 int
 weft_spawn(weft_task **out, weft_fn *fn, void *arg)
 {
-    struct worker *w = weft__worker();
-    struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !fn || !w->ordinary || weft__task_cancelled(c->task))) {
-        return spawn_slow(out, fn, arg, NULL);
-    }
-    weft_task *t = weft__task_get(&w->tasks);
-    if (weft__unlikely(!t)) return WEFT_ENOMEM;
-    weft__task_init(t, fn, arg, c->task->scope, w->stack_need, 0, out ? 2 : 1, w->id);
-    bump(&w->made[0], 1);
-    if (out) *out = t;
-    uint64_t tag = weft__task_ticket(t) - PHASE_FREE + PHASE_QUEUED;
-    store_relaxed(&t->run.ticket, tag); /* relaxed: the deque publishes it */
-    weft__sched_push(w, t, tag);
-    return 0;
+    struct worker *w = weft__worker_fast();
+    struct context *c = weft__fork_context(w);
+    if (weft__unlikely(!c || !fn || !weft__fork_ready(w))) return spawn_slow(out, fn, arg, NULL);
+    weft__fork(w, c, fn, arg, out);
+    return weft__fork_unseen(w) ? 0 : wake(w->pool);
 }
 
 int

@@ -88,11 +88,13 @@ weft__task_refill(struct task_cache *cache)
     for (unsigned i = 1; first && cache && i < BATCH; i++) {
         weft_task *t = take_shared();
         if (!t) break;
+        weft__task_warm(t, cache);
         t->run.link = cache->head;
         cache->head = &t->run;
         cache->count++;
     }
     weft__unlock(&shared.lock);
+    if (first && cache) weft__task_warm(first, cache);
     return first;
 }
 
@@ -125,14 +127,15 @@ weft__task_recycle_slow(weft_task *t, struct task_cache *cache)
     t->drop = NULL;
     t->name = NULL;
     store_relaxed(&t->flags, 0); /* relaxed: as above */
-    struct task_cache single = {NULL, 0};
+    struct task_cache single = {.head = NULL};
     if (!cache) cache = &single;
     if (cache->count >= TASK_CACHE_MOST) give_back(cache, TASK_CACHE_MOST / 2);
     weft__task_recycle(t, cache);
     if (cache == &single) give_back(cache, 1);
 }
 
-int __attribute__((section("weft_call"), noinline)) weft__task_call(weft_task *t)
+int weft__calls_body
+weft__task_call(weft_task *t)
 {
     int code = t->fn(t->arg);
     __asm__ volatile("" ::: "memory"); /* no tail call: this frame marks where the task begins in a backtrace */

@@ -37,7 +37,7 @@ enum { /* flags, above those of weft_task_options */
        TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
        TASK_REPORTED = 1 << 10, /* and has printed */
        TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
-       TASK_LADEN = 1 << 17,    /* it has a name, a drop function, or a failure: not zero when it is recycled */
+       TASK_LADEN = 1 << 17,    /* not like most: it has a name, a drop function, a stack size, or a failure */
        TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
        TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
        TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
@@ -53,13 +53,14 @@ struct weft_scope {
 };
 
 struct weft_task {
-    struct runnable run; /* ticket; link, or place once it has started */
+    /* One cache line: all that a task touches which is spawned, and joined before it has started. */
+    struct runnable run; /* ticket; link, or outer once it has started */
     weft_fn *fn;
     void *arg;
+    weft_scope *scope;
     void *value; /* of weft_return */
     _Atomic uint32_t refs;
-    int code; /* how it ended; while it runs, the code of a permit */
-    weft_scope *scope;
+    uint32_t index;       /* where in home's deque it was put: the lower bits */
     _Atomic int16_t home; /* the worker in whose deque it was put, or TASK_NOWHERE */
     _Atomic bool waiting; /* parked on an object: weft_schedule refuses it */
     _Atomic uint32_t flags;
@@ -67,21 +68,27 @@ struct weft_task {
     weft__lock lock;     /* guards waiters, permits, and the step into the ended phases */
     uint32_t stack_need; /* bytes of stack it may count on */
     struct list waiters; /* struct waiter: parked, or callbacks */
-    weft_task *outer;    /* the task below it on its context: the one that waits for it in place */
+    int code;            /* how it ended; while it runs, the code of a permit */
     const char *name;
     void (*drop)(void *arg);
     struct failure *failure; /* of weft_fail */
-    void *permit;            /* the value of a permit */
+    union {
+        void *permit;          /* TASK_PERMIT: its value */
+        struct context *place; /* else, TASK_PARKED: where it is parked */
+    };
 
     _Alignas(16) unsigned char data[TASK_INLINE_DATA]; /* of weft_spawn_copy */
 };
 
 _Static_assert(sizeof(struct weft_task) <= 192, "an unstarted task costs at most 192 bytes");
 
-/* A worker's own free descriptors.  Valid when zeroed. */
+/* A worker's own free descriptors.  They are warm: filled in already, as most tasks will be that this worker spawns,
+ * with refs 2 (the run's and the handle's), no flags, and these: */
 struct task_cache {
     struct runnable *head;
     uint32_t count;
+    uint32_t stack_need;
+    int16_t home;
 };
 
 static inline unsigned
@@ -144,20 +151,41 @@ void weft__task_recycle_slow(weft_task *t, struct task_cache *cache);
 
 enum { TASK_CACHE_MOST = 512 };
 
+static inline void
+weft__task_warm(weft_task *t, const struct task_cache *cache)
+{
+    store_relaxed(&t->refs, 2); /* relaxed, as the next: nobody else refers to it */
+    store_relaxed(&t->flags, 0);
+    store_relaxed(&t->home, cache->home);
+    t->stack_need = cache->stack_need;
+}
+
+/* Gives back a descriptor that is warm for this cache. */
+static inline void
+weft__task_recycle_warm(weft_task *t, struct task_cache *cache)
+{
+    if (weft__unlikely(cache->count >= TASK_CACHE_MOST)) {
+        weft__task_recycle_slow(t, cache);
+        return;
+    }
+    /* relaxed: stale entries compare it, nothing is read through it.  The next generation, free. */
+    store_relaxed(&t->run.ticket, (weft__task_ticket(t) | PHASE_MASK) + 1 + PHASE_FREE);
+    t->run.link = cache->head;
+    cache->head = &t->run;
+    cache->count++;
+}
+
 /* A descriptor on which nothing hangs needs no cleaning. */
 static inline void
 weft__task_recycle(weft_task *t, struct task_cache *cache)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: the last reference is the caller's */
-    if (weft__unlikely((flags & (TASK_LADEN | TASK_COPIED)) || !cache || cache->count >= TASK_CACHE_MOST)) {
+    if (weft__unlikely((flags & (TASK_LADEN | TASK_COPIED)) || !cache)) {
         weft__task_recycle_slow(t, cache);
         return;
     }
-    /* relaxed: stale entries compare it, nothing is read through it.  The next generation, free. */
-    store_relaxed(&t->run.ticket, (weft__task_ticket(t) & ~(uint64_t)PHASE_MASK) + PHASE_GENERATION + PHASE_FREE);
-    t->run.link = cache->head;
-    cache->head = &t->run;
-    cache->count++;
+    weft__task_warm(t, cache);
+    weft__task_recycle_warm(t, cache);
 }
 
 void weft__task_cache_flush(struct task_cache *cache);
@@ -184,7 +212,8 @@ weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_
     store_relaxed(&t->flags, flags);
 }
 
-/* Calls the body.  In a section of its own, so that backtraces can be cut there. */
+/* Calls the body.  What does is in a section of its own, so that backtraces can be cut there. */
+#define weft__calls_body __attribute__((section("weft_call"), noinline))
 int weft__task_call(weft_task *t);
 
 /* Is the task, or its scope, cancelled? */

@@ -6,14 +6,14 @@
 #include <stddef.h>
 
 /* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve. */
-static _Thread_local struct worker *current __attribute__((tls_model("initial-exec")));
+__attribute__((tls_model("initial-exec"), visibility("hidden"))) _Thread_local struct worker *weft__tls_worker;
 
 /* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty
  * asm makes each call's result its own. */
 weft__noinline struct worker *
 weft__worker(void)
 {
-    struct worker *w = current;
+    struct worker *w = weft__tls_worker;
     __asm__ volatile("" : "+r"(w));
     return w;
 }
@@ -22,5 +22,5 @@ weft__noinline void
 weft__worker_set(struct worker *w)
 {
     __asm__ volatile("" : "+r"(w));
-    current = w;
+    weft__tls_worker = w;
 }

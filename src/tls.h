@@ -2,7 +2,8 @@
  *
  * A compiler may keep the address of a thread-local variable in a register over a call that moves the task to another
  * thread, and it may merge two calls of a function that it takes for pure.  So nothing but tls.c touches the variable,
- * behind a call that is neither inlined nor merged; tests/test_tls.c counts the calls in the compiled code. */
+ * behind a call that is neither inlined nor merged, or in assembly; tests/test_tls.c counts the calls in the compiled
+ * code. */
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H
 
@@ -10,6 +11,24 @@ struct worker;
 
 /* The worker that the calling thread is, or NULL.  To be called again after anything that may switch contexts. */
 struct worker *weft__worker(void);
+
+/* The same without a call, for the few functions that are called for every task.  The asm is volatile and clobbers memory:
+ * it is neither merged with another one nor moved over a call, and the address never leaves it. */
+static inline struct worker *
+weft__worker_fast(void)
+{
+#if defined(__x86_64__) && defined(__ELF__)
+    struct worker *w;
+    __asm__ volatile("movq weft__tls_worker@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0"
+                     : "=r"(w)
+                     :
+                     : "memory");
+    return w;
+#else
+    return weft__worker();
+#endif
+}
 
 /* Makes the calling thread the worker w; NULL: an ordinary thread again. */
 void weft__worker_set(struct worker *w);

@@ -25,7 +25,6 @@ struct worker {
     bool searching;          /* counted in its pool's idle.searching */
     bool alone;              /* there is no other worker that could steal */
     bool ordinary;           /* of the default pool */
-    uint32_t stack_need;     /* what a task may count on by default */
     uint32_t handoffs;       /* contexts taken from `next` in a row */
     struct task_cache tasks;
     struct stack_cache stacks;
@@ -83,14 +82,20 @@ struct pool {
 
 void weft__idle_wake_slow(struct pool *p);
 
-/* After a push that any worker of the pool may take: wakes at most one, none while somebody searches. */
-static inline void
-weft__idle_wake_one(struct pool *p)
+/* After a push that any worker of the pool may take: need nobody be woken? */
+static inline bool
+weft__idle_quiet(const struct pool *p)
 {
     weft__fence_light(); /* P2: pairs with S2 [idle] */
     /* P3: relaxed, the fence orders them */
-    if (weft__likely(load_relaxed(&p->idle.sleeping) == 0 || load_relaxed(&p->idle.searching) != 0)) return;
-    weft__idle_wake_slow(p);
+    return weft__likely(load_relaxed(&p->idle.sleeping) == 0 || load_relaxed(&p->idle.searching) != 0);
+}
+
+/* The same, and wakes one if need be. */
+static inline void
+weft__idle_wake_one(struct pool *p)
+{
+    if (weft__unlikely(!weft__idle_quiet(p))) weft__idle_wake_slow(p);
 }
 
 /* After a push to w's inbox. */

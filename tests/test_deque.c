@@ -139,15 +139,25 @@ TEST(deque, pops_this, "deque: a given entry is popped only from the bottom, and
 {
     struct deque d;
     open_deque(&d, false);
-    CHECK(!weft__deque_pop_this(&d, &items[0].run, 1000));
+    CHECK(!weft__deque_pop_this(&d, 0));
     CHECK(push(&d, 0));
     CHECK(push(&d, 1));
-    CHECK(!weft__deque_pop_this(&d, &items[0].run, 1000));
-    CHECK(!weft__deque_pop_this(&d, &items[1].run, 7));
-    CHECK(weft__deque_pop_this(&d, &items[1].run, 1001));
-    CHECK(!weft__deque_pop_this(&d, &items[1].run, 1001));
+    CHECK(!weft__deque_pop_this(&d, 0));
+    CHECK(weft__deque_at_bottom(&d, 1));
+    CHECK(weft__deque_pop_this(&d, 1));
+    CHECK(!weft__deque_pop_this(&d, 1));
     CHECK_INT(steal(&d), 0);
-    CHECK(!weft__deque_pop_this(&d, &items[0].run, 1000));
+    CHECK(!weft__deque_pop_this(&d, 0));
+    CHECK_INT(weft__deque_index(&d), 1);
+    CHECK_INT(weft__deque_size(&d), 0);
+    CHECK(push(&d, 1));
+    make_stale(1);
+    d.stale = 1; /* as its owner counts */
+    CHECK(push(&d, 2));
+    CHECK(!weft__deque_pop_this(&d, 2)); /* the stale one goes with it */
+    CHECK_INT(pop(&d), 2);
+    CHECK_INT(weft__deque_size(&d), 0);
+    CHECK_INT(d.stale, 0);
     weft__deque_fini(&d);
 }
 

@@ -39,7 +39,8 @@ WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, co
                                       void *result);
 
 /* Runs f(a) and g(b), perhaps at the same time, and returns when both have ended: f's code if that is negative, else g's.
- * Both run even if one fails.                                                                                    [C]
+ * Both run even if one fails.  f runs as a part of the caller's task; so does g, unless another worker takes it: then as a
+ * task of its own.                                                                                               [C]
  *   WEFT_EINVAL    f or g is NULL
  *   WEFT_ECANCELED the caller's scope was cancelled: g, or both, did not run */
 WEFT_API WEFT_MUSTUSE int weft_both(weft_fn *f, void *a, weft_fn *g, void *b);
