@@ -105,7 +105,7 @@ TEST_LIBS := $(LIBS) -lm
 
 # The calls that fail on demand in $(B)/faults: tests/fault_kit.c stands behind them.
 FAULT_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,$(sort $(wildcard tests/fault_*.c)))
-FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_atfork sigaltstack \
+FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_join pthread_atfork sigaltstack \
     sched_getaffinity sched_setaffinity open read write prctl hwloc_topology_init hwloc_topology_load
 
 ifeq ($(call on,$(V)),)
@@ -182,9 +182,18 @@ $(B)/stress_%: $(B)/plain/tests/stress_%.o $(B)/plain/tests/stress_kit.o $(STATI
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+LINK_FAULTS = $(CC) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS)) -o $@ $^ $(TEST_LIBS)
+
 $(B)/faults: $(FAULT_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(quiet)$(CC) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS)) -o $@ $^ $(TEST_LIBS)
+	$(quiet)$(LINK_FAULTS)
+
+# The same with one source changed for the worse: tools/faults makes those, and looks that it is noticed.
+$(B)/mutants/%.o: $(B)/mutants/%.c $(B)/flags
+	$(quiet)$(COMPILE) -w -c -o $@ $<
+
+$(B)/mutants/%: $(FAULT_OBJECTS) $(B)/mutants/%.o $(STATIC)
+	$(quiet)$(LINK_FAULTS)
 
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
@@ -199,7 +208,7 @@ check:
 
 # Every allocation and system call fails, one after the other.
 faults: $(B)/faults
-	@$(B)/faults
+	+@MAKE='$(MAKE)' tools/faults $(B)
 
 T ?= 10
 stress: stress-programs
