@@ -9,6 +9,7 @@
 
 #include "bits.h"
 #include "config.h"
+#include "deadlock.h"
 #include "panic.h"
 #include "stack.h"
 #include "topology.h"
@@ -153,6 +154,16 @@ parse_verbose(const char *text, struct config *env)
     return env->verbose || strcmp(text, "0") == 0;
 }
 
+static bool
+parse_deadlock(const char *text, struct config *env)
+{
+    if (strcmp(text, "report") == 0) env->deadlock = DEADLOCK_REPORT;
+    else if (strcmp(text, "abort") == 0) env->deadlock = DEADLOCK_ABORT;
+    else if (strcmp(text, "off") == 0) env->deadlock = DEADLOCK_OFF;
+    else return false;
+    return true;
+}
+
 /* The environment in *env, 0 where it does not say. */
 static int
 take_environment(struct config *env)
@@ -168,6 +179,7 @@ take_environment(struct config *env)
         {"WEFT_STACK_SIZE", parse_stack_size, sizes},
         {"WEFT_BIND", parse_bind, "auto, none, cores"},
         {"WEFT_VERBOSE", parse_verbose, "0, 1"},
+        {"WEFT_DEADLOCK", parse_deadlock, "report, abort, off"},
     };
     *env = (struct config){0};
     for (size_t i = 0; i < weft__countof(variables); i++) {
@@ -227,6 +239,7 @@ weft__config_resolve(const weft_config *in, const struct topology *t, struct con
     if (rc == 0) rc = choose_bind(&given, &env, usable, &c);
     if (rc == 0) {
         c.verbose = env.verbose;
+        c.deadlock = env.deadlock;
         *out = c;
     }
     errno = saved_errno;

@@ -16,6 +16,7 @@ struct config {
     size_t stack_size; /* at least weft__stack_minimum(), at most 1 GiB */
     int bind;          /* WEFT_BIND_NONE or WEFT_BIND_CORES */
     bool verbose;
+    int deadlock; /* enum deadlock_policy */
     void (*on_unhandled)(weft_task *t, int code);
     void (*on_misuse)(const char *what);
 };

@@ -28,12 +28,15 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* How much is shown, or looked at. */
 enum {
-    NAME = 64,            /* bytes shown of a name */
-    QUEUE_MOST = 1000,    /* links followed in a queue */
-    CHAIN_MOST = 16,      /* tasks shown of one context */
-    UNSTARTED_MOST = 64,  /* tasks shown that have not started */
-    THREADS_AT_A_TIME = 8 /* blocked threads */
+    NAME = 64,              /* bytes shown of a name */
+    QUEUE_MOST = 1000,      /* links followed in a queue */
+    CHAIN_MOST = 16,        /* tasks shown of one context */
+    CYCLE_MOST = 64,        /* contexts of a cycle that is found, */
+    CYCLE_BUDGET = 4000000, /* and looked at to find it */
+    UNSTARTED_MOST = 64,    /* tasks shown that have not started */
+    THREADS_AT_A_TIME = 8   /* blocked threads */
 };
 
 /* Reads a pointer that its owner may be writing. */
@@ -236,6 +239,88 @@ context(struct stack *s, void *arg)
     chain(o, t);
 }
 
+/* ---- A cycle of tasks that wait for each other ---- */
+
+/* What c's innermost task, which is parked, waits for, if that is a task. */
+static const weft_task *
+awaited(const struct context *c)
+{
+    uint64_t word;
+    enum park_look park = weft__park_look(&c->parker, &word);
+    const void *object = load_relaxed(&c->parker.object); /* relaxed: a guess, as all here */
+    const weft_task *t = object && (park == PARK_SAVED || park == PARK_BEGUN) ? weft__task_at(object) : NULL;
+    return t && runs(t) ? t : NULL;
+}
+
+struct search {
+    const weft_task *task;    /* what is looked for, */
+    const struct context *on; /* and the context that it is on */
+    const struct context *in; /* a context in a cycle */
+    int64_t *budget;          /* contexts that may still be looked at */
+};
+
+static void
+find_task(struct stack *s, void *arg)
+{
+    struct search *search = arg;
+    const struct context *c = load_acquire(&s->owner); /* acquire: pairs with weft__place_new */
+    if (search->on || --*search->budget < 0 || !c) return;
+    int below = 0;
+    for (const weft_task *t = racy(&c->task); t && t == weft__task_at(t) && runs(t); t = racy(&t->run.outer)) {
+        if (t == search->task) search->on = c;
+        if (t == search->task || ++below > CHAIN_MOST) return;
+    }
+}
+
+/* The context that the task which c waits for is on. */
+static const struct context *
+next_in_cycle(const struct context *c, int64_t *budget)
+{
+    struct search search = {.task = awaited(c), .budget = budget};
+    if (search.task) weft__stack_each(find_task, &search);
+    return search.on;
+}
+
+static void
+find_cycle(struct stack *s, void *arg)
+{
+    struct search *search = arg;
+    const struct context *first = load_acquire(&s->owner); /* acquire: pairs with weft__place_new */
+    const struct context *c = first;
+    if (search->in || !first) return;
+    for (int steps = 0; c && steps < CYCLE_MOST; steps++) {
+        c = next_in_cycle(c, search->budget);
+        if (c == first) search->in = first;
+        if (c == first) return;
+    }
+}
+
+static void
+cycle(struct out *o)
+{
+    int64_t budget = CYCLE_BUDGET;
+    struct search search = {.budget = &budget};
+    weft__stack_each(find_cycle, &search);
+    const struct context *c = search.in;
+    if (!c) return;
+    weft__out_text(o, "wait cycle:");
+    weft__out_end(o);
+    do {
+        const weft_task *inner = racy(&c->task), *t = awaited(c);
+        c = next_in_cycle(c, &budget);
+        if (!inner || !t || !c) return; /* it goes on after all */
+        weft__out_text(o, "    ");
+        title(o, inner);
+        weft__out_text(o, " waits for ");
+        title(o, t);
+        if (t != racy(&c->task)) {
+            weft__out_text(o, ", which waits in place for ");
+            title(o, racy(&c->task));
+        }
+        weft__out_end(o);
+    } while (c != search.in);
+}
+
 /* ---- Tasks that have not started, or have ended ---- */
 
 struct tally {
@@ -350,6 +435,7 @@ weft_dump(int fd)
         weft__out_text(&o, " daemons have not ended");
         weft__out_end(&o);
         weft__stack_each(context, &o);
+        cycle(&o);
     }
     others(&o);
     threads(&o);

@@ -45,6 +45,7 @@
  * Checked.  tests/test_fairness.c, tests/stress_spawn.c.
  */
 #include "clock.h"
+#include "deadlock.h"
 #include "fence.h"
 #include "futex.h"
 #include "hook.h"
@@ -250,6 +251,7 @@ static void
 doze(struct worker *w)
 {
     struct idle *i = &w->pool->idle;
+    struct deadlock_watch dead = {0};
     while (!weft__work_visible(w) && !weft__sched_stopping()) {
         int64_t deadline = INT64_MAX;
         struct watch watch;
@@ -259,7 +261,8 @@ doze(struct worker *w)
             if (weft__timers_next() <= now || starving(w->pool)) return;
             if (weft__stack_trim_next() <= now) weft__stack_trim();
         }
-        weft__futex_wait(&w->futex, ASLEEP, deadline); /* S4 */
+        int64_t look = weft__deadlock_look(&dead);
+        weft__futex_wait(&w->futex, ASLEEP, look < deadline ? look : deadline); /* S4 */
         uint32_t word = load_acquire(&w->futex);       /* acquire: pairs with P4 */
         if (word == WOKEN) return;
         if (word == KICKED) cas_acquire(&w->futex, &word, ASLEEP); /* unless WOKEN has come */

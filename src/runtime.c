@@ -9,6 +9,7 @@
  */
 #include "clock.h"
 #include "config.h"
+#include "deadlock.h"
 #include "failure.h"
 #include "fence.h"
 #include "futex.h"
@@ -330,6 +331,7 @@ start_locked(const weft_config *cfg, bool run)
     if (config.verbose) weft__config_print(&config, runtime.topology);
     weft__fence_init();
     weft__failure_handlers(config.on_unhandled, config.on_misuse);
+    weft__deadlock_begin(config.deadlock);
     store_relaxed(&weft__sched.stack_need, (uint32_t)(config.stack_size / 4)); /* relaxed: published by the state */
     runtime.bind = config.bind;
     runtime.run = run;
@@ -397,7 +399,9 @@ weft_stop(void)
         store_seq_cst(&weft__sched.state, SCHED_CANCELLED); /* pairs with M2 of lifecycle.c */
         weft__sched_cancel_root();
         while (weft__sched_progress()) continue; /* there may be nothing left, and every worker asleep */
+        weft__deadlock_bystander(1);
         finish_locked(0);
+        weft__deadlock_bystander(-1);
     }
     pthread_mutex_unlock(&runtime.mutex);
     return rc;

@@ -10,7 +10,8 @@
 /* The plain threads that are blocked. */
 static struct {
     weft__lock lock;
-    struct list waits; /* under the lock */
+    struct list waits; /* under the lock, as the next */
+    uint64_t version;  /* counts the changes of the list */
 } blocked;
 
 void
@@ -47,14 +48,31 @@ wait_thread(struct wait *w, weft_time deadline)
     w->id = (int)gettid();
     weft__acquire(&blocked.lock);
     weft__list_append(&blocked.waits, &w->blocked);
+    blocked.version++;
     weft__unlock(&blocked.lock);
     bool woken = weft__park_thread(w->parker, w->ticket, deadline);
     weft__acquire(&blocked.lock);
     weft__list_remove(&blocked.waits, &w->blocked);
+    blocked.version++;
     weft__unlock(&blocked.lock);
     if (woken) return w->parker->code;
     w->parker->index = PARK_INTERRUPTED;
     return WEFT_ETIMEDOUT;
+}
+
+int
+weft__blocked_for_ever(uint64_t *version)
+{
+    int count = 0;
+    uint64_t word;
+    weft__acquire(&blocked.lock);
+    for (struct list_node *n = blocked.waits.head; n; n = n->next) {
+        const struct wait *w = weft__container(n, struct wait, blocked);
+        count += w->deadline == WEFT_FOREVER && weft__park_look(&w->thread, &word) == PARK_BEGUN;
+    }
+    *version = blocked.version;
+    weft__unlock(&blocked.lock);
+    return count;
 }
 
 int

@@ -110,6 +110,10 @@ struct blocked_thread {
  * list is being changed.  Async-signal-safe. */
 int weft__blocked_threads(int first, struct blocked_thread *out, int most);
 
+/* How many plain threads are blocked without a deadline, and nobody has claimed their waits.  While *version stays the
+ * same, no thread has begun or ended to be blocked. */
+int weft__blocked_for_ever(uint64_t *version);
+
 /* Wakes every (claimed) waiter of list, in order, with the code in each. */
 void weft__waiter_wake_all(struct list *list);
 

@@ -5,7 +5,7 @@
  *       -s       show each test as it starts
  *       -f TEXT  only tests whose "suite/id: sentence" contains TEXT
  *
- * WEFT_TEST_TIMEOUT=SECONDS says how long one test may take; then its name and all backtraces are printed, and the
+ * WEFT_TEST_TIMEOUT=SECONDS says how long one test may take; then its name, a weft_dump and all backtraces are printed, and the
  * process aborts.  Prints a line for each failed check, the first few of each test, and at the end "N passed, N failed";
  * exits with 1 on failures. */
 #include "test.h"
@@ -18,6 +18,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <weft/debug.h>
 
 enum { MOST_SHOWN = 5 };
 
@@ -41,6 +43,7 @@ static void
 print_backtraces(void)
 {
     char command[160];
+    weft_dump(STDERR_FILENO);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
     snprintf(command, sizeof command,
              "command -v gdb >/dev/null && gdb -p %d -batch -nx -ex 'thread apply all backtrace 20' 1>&2 2>/dev/null",

@@ -46,7 +46,7 @@ TEST(runtime, bad_environment, "start: a variable that cannot be used is an erro
         {"WEFT_NUM_THREADS", "2,x"},  {"WEFT_NUM_THREADS", "1,2,3"},  {"WEFT_NUM_THREADS", "99999999999999999999"},
         {"WEFT_STACK_SIZE", "big"},   {"WEFT_STACK_SIZE", "64Q"},     {"WEFT_STACK_SIZE", "-65536"},
         {"WEFT_STACK_SIZE", "1"},     {"WEFT_STACK_SIZE", "999999G"}, {"WEFT_BIND", "perhaps"},
-        {"WEFT_VERBOSE", "very"},
+        {"WEFT_VERBOSE", "very"},     {"WEFT_DEADLOCK", "never"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(start_with(NULL, bad[i][0], bad[i][1]), WEFT_EINVAL);

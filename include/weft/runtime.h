@@ -10,7 +10,11 @@
  *   WEFT_NUM_THREADS=N[,M]  N workers ("auto": one per usable core) and M workers for tasks with WEFT_INTERACTIVE
  *   WEFT_STACK_SIZE=SIZE    what each stack reserves, in bytes, or with a suffix K, M or G
  *   WEFT_BIND=auto|none|cores
- *   WEFT_VERBOSE=0|1        1: print the resolved configuration to stderr */
+ *   WEFT_VERBOSE=0|1        1: print the resolved configuration to stderr
+ *   WEFT_DEADLOCK=report|abort|off
+ *                           what to do when tasks wait and nothing in the process can ever wake one: print that and a
+ *                           weft_dump to stderr, once; the same, and abort; nothing.  A process with any thread that Weft does
+ *                           not know to be waiting for it, or with a timer pending, is never taken for dead */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
 
