@@ -3,13 +3,14 @@
  *     PROGRAM [-r ROUNDS] [-q] [NAME ...]     -q: quick, with less work in each sample; NAME: only benchmarks so called
  *     PROGRAM -l                              lists its groups: the first name of each, and its most rounds (0: any)
  *
- * A program has groups.  A group is one piece of work in several variants: its plain twin, which comes first, and the
- * ways to do the same on the scheduler that the program measures (its host), each with one worker and with all.  In
- * every round each of them is run once, so that what disturbs the machine for a while disturbs all of them alike.
+ * A program has groups.  A group is one piece of work in several variants: its plain twins, the one that others are
+ * compared with first, and the ways to do the same on the scheduler that the program measures (its host), each with one
+ * worker and with all.  In every round each of them is run once, so that what disturbs the machine for a while disturbs
+ * all of them alike.  Peers have no twins of their own: they are compared with those of Weft's program.
  *
  * Each run is a process of its own: no bound thread, cached stack or warm heap of one is there for the next.  It may
- * measure several values, and returns a check: one that differs from the twin's is an error.  The exit status is 1 if
- * anything was wrong, died, or took longer than BENCH_PATIENCE seconds; the rest is run all the same.
+ * measure several values, and looks itself whether what it computed is right.  The exit status is 1 if anything was
+ * wrong, died, or took longer than BENCH_PATIENCE seconds; the rest is run all the same.
  *
  * This header is C and C++, and knows no scheduler: peers are measured with it as well. */
 #ifndef BENCH_H
@@ -29,10 +30,9 @@
 
 enum { BENCH_VALUES = 3, BENCH_PATIENCE = 120, BENCH_MAX_CELLS = 16, BENCH_MAX_ROUNDS = 1000 };
 
-/* What one run found: the values of its group, and what must be the same for all variants of the group. */
+/* What one run found: the values of its group. */
 struct bench_sample {
     double values[BENCH_VALUES];
-    uint64_t check;
 };
 
 /* With how many workers a variant is run. */
@@ -70,6 +70,20 @@ struct bench_host {
     /* Calls body(arg) on that many workers. */
     void (*run)(int workers, void (*body)(void *), void *arg);
 };
+
+/* The host of what needs no scheduler. */
+static inline int
+bench_one_worker(void)
+{
+    return 1;
+}
+
+static inline void
+bench_run_here(int workers, void (*body)(void *), void *arg)
+{
+    (void)workers;
+    body(arg);
+}
 
 /* What a run may ask: is it to be quick, and on how many workers is it (twins: on how many are the others at most). */
 static struct {
@@ -176,7 +190,7 @@ bench_isolated(const struct bench_host *host, int workers, void (*run)(struct be
     pid_t child = fork();
     if (child < 0) return strerror(errno);
     if (child == 0) {
-        struct bench_sample mine = {{0, 0, 0}, 0};
+        struct bench_sample mine = {{0, 0, 0}};
         struct bench_call call = {run, &mine};
         alarm(BENCH_PATIENCE);
         bench.workers = workers;
@@ -229,20 +243,12 @@ bench_cells(const struct bench_group *g, int all, struct bench_cell *cells)
     return n;
 }
 
-/* One run of a cell.  *check is the twin's, which comes first. */
 static inline void
-bench_run_cell(const struct bench_host *host, const struct bench_group *g, struct bench_cell *c, int round,
-               uint64_t *check)
+bench_run_cell(const struct bench_host *host, const struct bench_group *g, struct bench_cell *c, int round)
 {
     struct bench_sample s;
-    char wrong[64];
     bool twin = c->variant->at == BENCH_TWIN;
     const char *error = bench_isolated(twin ? NULL : host, c->workers, c->variant->run, &s);
-    if (!error && twin) *check = s.check;
-    if (!error && s.check != *check) {
-        snprintf(wrong, sizeof wrong, "came to %" PRIu64 ", the twin to %" PRIu64, s.check, *check);
-        error = wrong;
-    }
     if (error) {
         fprintf(stderr, "bench: %s, %s, workers: %d: %s\n", g->values[0].name, c->variant->name, twin ? 0 : c->workers,
                 error);
@@ -258,11 +264,10 @@ bench_run_group(const struct bench_host *host, const struct bench_group *g, int 
 {
     static struct bench_cell cells[BENCH_MAX_CELLS];
     int n = bench_cells(g, all, cells), failures = 0;
-    uint64_t check = 0;
     if (g->max_rounds && rounds > g->max_rounds) rounds = g->max_rounds;
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < n; i++)
-            if (!cells[i].failed) bench_run_cell(host, g, &cells[i], round, &check);
+            if (!cells[i].failed) bench_run_cell(host, g, &cells[i], round);
     for (int v = 0; v < g->n_values; v++)
         for (int i = 0; i < n; i++)
             if (!cells[i].failed) bench_print(host, &g->values[v], &cells[i], cells[i].values[v], rounds);

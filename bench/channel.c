@@ -350,6 +350,45 @@ crowd_threads(struct bench_sample *s)
     bench_expect(sum, sum_below(each) * CROWD, "their sum");
 }
 
+/* ---- The twins without anybody else: a ring that one thread fills and empties --------------------------------------- */
+
+struct plain_ring {
+    uint64_t values[CAPACITY];
+    size_t first, count;
+};
+
+__attribute__((noinline)) static bool
+ring_put(struct plain_ring *r, uint64_t value)
+{
+    if (r->count == CAPACITY) return false;
+    r->values[(r->first + r->count++) % CAPACITY] = value;
+    return true;
+}
+
+__attribute__((noinline)) static bool
+ring_take(struct plain_ring *r, uint64_t *value)
+{
+    if (r->count == 0) return false;
+    *value = r->values[r->first];
+    r->first = (r->first + 1) % CAPACITY;
+    r->count--;
+    return true;
+}
+
+static void
+buffered_serial(struct bench_sample *s)
+{
+    struct plain_ring r = {.count = 0};
+    struct side to = {NULL, NULL, count_of(2000000, 200000), 0, 0};
+    int64_t begun = bench_now();
+    for (uint64_t i = 0, value; to.seen < to.n;) {
+        while (i < to.n && ring_put(&r, i)) i++;
+        while (ring_take(&r, &value)) see_next(&to, value);
+    }
+    s->values[0] = bench_since(begun, (double)to.n);
+    bench_expect(to.sum, sum_below(to.n), "their sum");
+}
+
 /* ---- What is measured ------------------------------------------------------------------------------------------- */
 
 static const struct bench_value pingpong_values[] = {{"channel-pingpong", "ns", "round trip"}};
@@ -365,6 +404,7 @@ static const struct bench_variant unbuffered_variants[] = {
 static const struct bench_value buffered_values[] = {{"channel-buffered", "ns", "value"}};
 static const struct bench_variant buffered_variants[] = {
     {"pthread", BENCH_TWIN, buffered_threads},
+    {"serial", BENCH_TWIN, buffered_serial},
     {"buffered", BENCH_ONE_AND_ALL, buffered},
 };
 static const struct bench_value batched_values[] = {{"channel-batch", "ns", "value"}};

@@ -1,5 +1,6 @@
 /* forkjoin.c - what it costs to fork and join a task: the Fibonacci numbers, without a cut-off. */
 #include "on_weft.h"
+#include "threads.h"
 #include "work.h"
 
 static int
@@ -33,6 +34,38 @@ by_both(void *arg)
     return 0;
 }
 
+/* A thread for each fork: some ten thousand times the price, so there are fewer. */
+static int by_thread(void *arg);
+
+static void *
+fork_thread(void *arg)
+{
+    by_thread(arg);
+    return NULL;
+}
+
+static int
+by_thread(void *arg)
+{
+    struct fib *f = arg;
+    if (f->n < 2) {
+        f->result = (uint64_t)f->n;
+        return 0;
+    }
+    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
+    pthread_t t = thread_start(fork_thread, &a, NULL);
+    by_thread(&b);
+    pthread_join(t, NULL);
+    f->result = a.result + b.result;
+    return 0;
+}
+
+static void
+threads(struct bench_sample *s)
+{
+    fib_sample_of(s, bench_size(15, 11), by_thread);
+}
+
 static void
 spawn_and_join(struct bench_sample *s)
 {
@@ -47,6 +80,7 @@ both(struct bench_sample *s)
 
 static const struct bench_variant variants[] = {
     {"serial", BENCH_TWIN, fib_twin},
+    {"pthread", BENCH_TWIN, threads},
     {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
     {"both", BENCH_ONE_AND_ALL, both},
 };

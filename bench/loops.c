@@ -1,5 +1,6 @@
 /* loops.c - loops: what one costs that has nothing to do, and filling and adding up a large vector. */
 #include "on_weft.h"
+#include "threads.h"
 #include "vector.h"
 
 #include <stdatomic.h>
@@ -59,16 +60,105 @@ sum(struct bench_sample *s)
     sum_sample(s, sum_all);
 }
 
+/* ---- The twins with threads: each loop starts one for each share but the first, and waits for it ------------------ */
+
+struct share {
+    size_t begin, end;
+    void (*body)(struct share *);
+    struct vector *v;
+    double sum;
+    pthread_t thread;
+};
+
+static void *
+share_thread(void *arg)
+{
+    struct share *s = arg;
+    s->body(s);
+    return NULL;
+}
+
+/* Runs body on n in equal shares; returns the sum of their sums. */
+static double
+split(size_t n, void (*body)(struct share *), struct vector *v)
+{
+    struct share shares[CPU_SETSIZE];
+    size_t count = (size_t)bench.workers;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) shares[i] = (struct share){n * i / count, n * (i + 1) / count, body, v, 0, 0};
+    for (size_t i = 1; i < count; i++) shares[i].thread = thread_start(share_thread, &shares[i], NULL);
+    body(&shares[0]);
+    for (size_t i = 1; i < count; i++) pthread_join(shares[i].thread, NULL);
+    for (size_t i = 0; i < count; i++) sum += shares[i].sum;
+    return sum;
+}
+
+static void
+empty_share(struct share *s)
+{
+    empty_serial(s->begin, s->end, NULL);
+}
+
+static void
+fill_share(struct share *s)
+{
+    fill_serial(s->begin, s->end, s->v);
+}
+
+static void
+sum_share(struct share *s)
+{
+    sum_serial(s->begin, s->end, &s->sum, s->v);
+}
+
+static void
+empty_threads(struct bench_sample *s)
+{
+    int calls = loop_calls() / 100;
+    int64_t begun = bench_now();
+    for (int i = 0; i < calls; i++) split((size_t)bench.workers, empty_share, NULL);
+    s->values[0] = bench_since(begun, calls);
+}
+
+static void
+fill_all_threads(struct vector *v)
+{
+    split(v->n, fill_share, v);
+}
+
+static double
+sum_all_threads(struct vector *v)
+{
+    return split(v->n, sum_share, v);
+}
+
+static void
+fill_threads(struct bench_sample *s)
+{
+    fill_sample(s, fill_all_threads);
+}
+
+static void
+sum_threads(struct bench_sample *s)
+{
+    sum_sample(s, sum_all_threads);
+}
+
+/* ---- What is measured ------------------------------------------------------------------------------------------- */
+
 static const struct bench_variant empty_variants[] = {
     {"serial", BENCH_TWIN, empty_twin},
+    {"pthread", BENCH_TWIN, empty_threads},
     {"weft_for", BENCH_ONE_AND_ALL, empty_loop},
 };
 static const struct bench_variant fill_variants[] = {
     {"serial", BENCH_TWIN, fill_twin},
+    {"pthread", BENCH_TWIN, fill_threads},
     {"weft_for", BENCH_ONE_AND_ALL, fill},
 };
 static const struct bench_variant sum_variants[] = {
     {"serial", BENCH_TWIN, sum_twin},
+    {"pthread", BENCH_TWIN, sum_threads},
     {"weft_reduce", BENCH_ONE_AND_ALL, sum},
 };
 static const struct bench_group groups[] = {

@@ -1,11 +1,12 @@
 /* parked.c - very many tasks that wait: what each costs to make and to wake, and how much memory it holds meanwhile. */
 #include "on_weft.h"
+#include "proc.h"
 #include "threads.h"
 
 #include <stdatomic.h>
 
 enum { TASKS = 1000000, QUICK_TASKS = 100000, THREADS = 2000, QUICK_THREADS = 500 };
-enum { THREAD_STACK = 64 << 10, BYTES_EACH = 8 << 10 /* of memory to be there, with a margin */ };
+enum { THREAD_STACK = 64 << 10 };
 
 /* Counts the parked as they arrive, and again as they leave. */
 static _Atomic int64_t arrived, left;
@@ -20,37 +21,6 @@ static void
 pass(_Atomic int64_t *count)
 {
     atomic_fetch_add_explicit(count, 1, memory_order_acq_rel);
-}
-
-/* A value in kB of a file in /proc; 0: it is not there. */
-static double
-kilobytes(const char *path, const char *key)
-{
-    char line[256];
-    double kb = 0;
-    FILE *f = fopen(path, "r");
-    if (!f) bench_fail("%s: %s", path, strerror(errno));
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, key, strlen(key)) == 0) kb = atof(line + strlen(key));
-    fclose(f);
-    return kb;
-}
-
-/* What this process keeps in memory: its pages, and the tables for them. */
-static double
-resident(void)
-{
-    const char *status = "/proc/self/status";
-    return (kilobytes(status, "VmRSS:") + kilobytes(status, "VmPTE:")) * 1024;
-}
-
-/* As many as are asked for, or as there is memory for. */
-static size_t
-affordable(size_t n)
-{
-    double available = kilobytes("/proc/meminfo", "MemAvailable:") * 1024;
-    while (available > 0 && (double)n * BYTES_EACH > available && n > 1000) n /= 2;
-    return n;
 }
 
 static void

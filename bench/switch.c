@@ -25,7 +25,7 @@ yield_in_pair(struct bench_sample *s, int (*spawn)(weft_task **, weft_fn *, void
         for (int i = 0; i < 2; i++) join(pair[i]);
         s->values[0] = bench_since(begun, 2.0 * yields);
     }
-    s->check = (uint64_t)(done[0] == yields && done[1] == yields);
+    for (int i = 0; i < 2; i++) bench_expect((uint64_t)done[i], (uint64_t)yields, "yields");
 }
 
 static void
@@ -60,7 +60,7 @@ yield_threads(struct bench_sample *s)
     for (int i = 0; i < 2; i++) pair[i] = thread_start(yielder_thread, &done[i], NULL);
     for (int i = 0; i < 2; i++) pthread_join(pair[i], NULL);
     s->values[0] = bench_since(begun, 2.0 * yields);
-    s->check = (uint64_t)(done[0] == yields && done[1] == yields);
+    for (int i = 0; i < 2; i++) bench_expect((uint64_t)done[i], (uint64_t)yields, "yields");
 }
 
 /* Two that take turns: each wakes the other and parks. */
@@ -98,8 +98,10 @@ park(struct bench_sample *s)
         ok(weft_schedule(pair[0].task), "weft_schedule");
         for (int i = 0; i < 2; i++) join(pair[i].task);
         s->values[0] = bench_since(begun, pair[0].rounds);
-        s->check = (uint64_t)(pair[0].done == pair[0].rounds && pair[1].done == pair[1].rounds);
-        for (int i = 0; i < 2; i++) weft_task_release(pair[i].other);
+        for (int i = 0; i < 2; i++) {
+            bench_expect((uint64_t)pair[i].done, (uint64_t)pair[i].rounds, "rounds");
+            weft_task_release(pair[i].other);
+        }
     }
 }
 
@@ -135,7 +137,7 @@ park_threads(struct bench_sample *s)
     }
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     s->values[0] = bench_since(begun, rounds);
-    s->check = (uint64_t)(pair[0].done == rounds && pair[1].done == rounds);
+    for (int i = 0; i < 2; i++) bench_expect((uint64_t)pair[i].done, (uint64_t)rounds, "rounds");
 }
 
 static const struct bench_value yield_values[] = {{"yield", "ns", "yield"}};

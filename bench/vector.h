@@ -43,6 +43,14 @@ sum_range(size_t begin, size_t end, void *acc, void *ctx)
     return 0;
 }
 
+/* What the elements of n add up to. */
+static inline uint64_t
+vector_sum(size_t n)
+{
+    uint64_t whole = n / 1024, rest = n % 1024;
+    return whole * (1024 * 1023 / 2) + (rest ? rest * (rest - 1) / 2 : 0);
+}
+
 /* The first pass touches the pages and is not counted. */
 static inline void
 fill_sample(struct bench_sample *s, void (*fill)(struct vector *))
@@ -55,7 +63,7 @@ fill_sample(struct bench_sample *s, void (*fill)(struct vector *))
     for (int i = 0; i < VECTOR_PASSES; i++) fill(&v);
     s->values[0] = bench_since(begun, (double)(v.n * VECTOR_PASSES));
     sum_range(0, v.n, &sum, &v);
-    s->check = (uint64_t)sum;
+    bench_expect((uint64_t)sum, vector_sum(v.n), "sum of what was filled in");
     free(v.x);
 }
 
@@ -70,7 +78,7 @@ sum_sample(struct bench_sample *s, double (*sum_all)(struct vector *))
     int64_t begun = bench_now();
     for (int i = 0; i < VECTOR_PASSES; i++) sum += sum_all(&v);
     s->values[0] = bench_since(begun, (double)(v.n * VECTOR_PASSES));
-    s->check = (uint64_t)sum;
+    bench_expect((uint64_t)sum, vector_sum(v.n) * VECTOR_PASSES, "sum");
     free(v.x);
 }
 

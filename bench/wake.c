@@ -3,18 +3,12 @@
  * A sample is the median of many.  The pair that wakes lives on two workers, each of its tasks bound to its own, and is
  * left idle before each wake for some time: both workers sleep by then, unless the time is short. */
 #include "on_weft.h"
+#include "rest.h"
 #include "threads.h"
 
-#include <stdatomic.h>
 #include <sys/prctl.h>
 
 enum { SHORT_NS = 50000, LONG_NS = 2000000, MAX_WAKES = 2000 };
-
-static int
-spawns(void)
-{
-    return bench_size(1000, 200);
-}
 
 /* The longer the pause, the fewer the wakes. */
 static int
@@ -25,68 +19,57 @@ wakes(int64_t pause)
 
 /* ---- A new task, on another worker ------------------------------------------------------------------------------- */
 
-struct newcomer {
-    _Atomic int64_t started;
-    int worker;
-};
-
 static int
 newcomer(void *arg)
 {
-    struct newcomer *n = arg;
-    n->worker = weft_worker();
-    atomic_store_explicit(&n->started, bench_now(), memory_order_release);
+    newcomer_starts(arg, weft_worker());
     return 0;
+}
+
+static void
+spawn_newcomer(struct newcomer *n)
+{
+    n->task = start(newcomer, n);
+}
+
+static void
+join_newcomer(struct newcomer *n)
+{
+    join(n->task);
+}
+
+static void
+spawn_to_start(struct bench_sample *s)
+{
+    start_sample(s, weft_worker(), spawn_newcomer, join_newcomer);
 }
 
 static void *
 newcomer_thread(void *arg)
 {
-    struct newcomer *n = arg;
-    atomic_store_explicit(&n->started, bench_now(), memory_order_release);
+    newcomer_starts(arg, 0);
     return NULL;
 }
 
-/* Computes until the newcomer has started; returns when that was. */
-static int64_t
-spin_until_started(struct newcomer *n)
+static void
+create_newcomer(struct newcomer *n)
 {
-    int64_t t;
-    while ((t = atomic_load_explicit(&n->started, memory_order_acquire)) == 0) continue;
-    return t;
+    pthread_t *t = bench_alloc(1, sizeof *t);
+    n->task = t;
+    *t = thread_start(newcomer_thread, n, NULL);
 }
 
-/* The one who spawns does not park: only another worker can start the task. */
 static void
-spawn_to_start(struct bench_sample *s)
+join_newcomer_thread(struct newcomer *n)
 {
-    double ns[MAX_WAKES];
-    int n = spawns();
-    for (int i = 0; i < n; i++) {
-        struct newcomer new = {0, -1};
-        int here = weft_worker();
-        int64_t begun = bench_now();
-        weft_task *t = start(newcomer, &new);
-        ns[i] = (double)(spin_until_started(&new) - begun);
-        if (new.worker == here) bench_fail("spawn-start: the task started on the worker that was busy");
-        join(t);
-    }
-    s->values[0] = bench_median(ns, n);
+    pthread_join(*(pthread_t *)n->task, NULL);
+    free(n->task);
 }
 
 static void
 create_to_start(struct bench_sample *s)
 {
-    double ns[MAX_WAKES];
-    int n = spawns();
-    for (int i = 0; i < n; i++) {
-        struct newcomer new = {0, -1};
-        int64_t begun = bench_now();
-        pthread_t t = thread_start(newcomer_thread, &new, NULL);
-        ns[i] = (double)(spin_until_started(&new) - begun);
-        pthread_join(t, NULL);
-    }
-    s->values[0] = bench_median(ns, n);
+    start_sample(s, -1, create_newcomer, join_newcomer_thread);
 }
 
 /* ---- A parked one ------------------------------------------------------------------------------------------------ */
@@ -150,7 +133,7 @@ wake_pair(struct bench_sample *s, int64_t pause)
     p->pause = pause;
     p->n = wakes(pause);
     weft_task *t = start(elsewhere, &e);
-    spin_until_started(&e.arrived);
+    newcomer_awaited(&e.arrived);
     while (!weft_task_isstarted(p->sleeper)) continue; /* without a yield: this task stays where it is */
     ok(weft_task_new(&p->waker, waker, p, &(weft_task_options){.flags = WEFT_STICKY}), "weft_task_new");
     weft_task *wakers_own = weft_task_retain(p->waker), *sleepers_own = weft_task_retain(p->sleeper);
@@ -232,7 +215,6 @@ wake_long_threads(struct bench_sample *s)
     wake_threads(s, LONG_NS);
 }
 
-static const struct bench_value start_values[] = {{"spawn-start", "ns", "start"}};
 static const struct bench_variant start_variants[] = {
     {"pthread_create", BENCH_TWIN, create_to_start},
     {"spawn", BENCH_SEVERAL, spawn_to_start},

@@ -1,6 +1,7 @@
 /* work.h - the computations that Weft and its peers do alike, as plain serial code: the twins.
  *
- * Each has the shape of the parallel one, argument for argument: only the spawning is missing. */
+ * Each has the shape of the parallel one, argument for argument: only the spawning is missing.  A sample that does not
+ * come to the right number fails. */
 #ifndef WORK_H
 #define WORK_H
 
@@ -12,25 +13,29 @@ struct fib {
     uint64_t result;
 };
 
-enum { FIB_WARM = 20 };
-
 static inline int
 fib_n(void)
 {
     return bench_size(32, 27);
 }
 
+static inline uint64_t
+fib_number(int n)
+{
+    uint64_t a = 0, b = 1;
+    for (; n > 0; n--) {
+        uint64_t c = a + b;
+        a = b;
+        b = c;
+    }
+    return a;
+}
+
 /* How many of the calls fork, for n: all but those below 2. */
 static inline double
 fib_forks(int n)
 {
-    double a = 1, b = 1; /* fib(1), fib(2) */
-    for (int i = 1; i < n; i++) {
-        double c = a + b;
-        a = b;
-        b = c;
-    }
-    return b - 1; /* fib(n + 1) - 1 */
+    return (double)fib_number(n + 1) - 1;
 }
 
 __attribute__((noinline)) static int
@@ -111,11 +116,17 @@ queens_n(void)
     return bench_size(12, 10);
 }
 
-/* The nodes below the root, one task each: counted by queens_serial. */
+/* The nodes below the root, one task each; and the ways that there are. */
 static inline double
 queens_tasks(int n)
 {
     return n == 12 ? 856188 : 35538;
+}
+
+static inline uint64_t
+queens_ways(int n)
+{
+    return n == 12 ? 14200 : 724;
 }
 
 /* One copy in each program: the twin and the others run the same instructions. */
@@ -154,27 +165,39 @@ queens_serial(void *arg)
     return 0;
 }
 
-/* Samples of a function of the shapes above, serial or parallel. */
+/* Samples of a function of the shapes above, serial or parallel: on as much work as is usual, or as is said. */
 static inline void
-fib_sample(struct bench_sample *s, int (*fn)(void *))
+fib_sample_of(struct bench_sample *s, int n, int (*fn)(void *))
 {
-    struct fib warm = {FIB_WARM, 0}, f = {fib_n(), 0};
+    struct fib warm = {n * 5 / 8, 0}, f = {n, 0};
     fn(&warm);
     int64_t begun = bench_now();
     if (fn(&f) < 0) bench_fail("fib failed");
-    s->values[0] = bench_since(begun, fib_forks(f.n));
-    s->check = f.result;
+    s->values[0] = bench_since(begun, fib_forks(n));
+    bench_expect(f.result, fib_number(n), "fib");
+}
+
+static inline void
+fib_sample(struct bench_sample *s, int (*fn)(void *))
+{
+    fib_sample_of(s, fib_n(), fn);
+}
+
+static inline void
+sky_sample_of(struct bench_sample *s, uint64_t leaves, int (*fn)(void *))
+{
+    struct sky warm = {0, leaves > 1000 ? leaves / 1000 : 1, 0}, root = {0, leaves, 0};
+    fn(&warm);
+    int64_t begun = bench_now();
+    if (fn(&root) < 0) bench_fail("skynet failed");
+    s->values[0] = bench_since(begun, sky_tasks(leaves));
+    bench_expect(root.sum, leaves * (leaves - 1) / 2, "skynet");
 }
 
 static inline void
 sky_sample(struct bench_sample *s, int (*fn)(void *))
 {
-    struct sky warm = {0, 1000, 0}, root = {0, sky_leaves(), 0};
-    fn(&warm);
-    int64_t begun = bench_now();
-    if (fn(&root) < 0) bench_fail("skynet failed");
-    s->values[0] = bench_since(begun, sky_tasks(root.leaves));
-    s->check = root.sum;
+    sky_sample_of(s, sky_leaves(), fn);
 }
 
 static inline void
@@ -185,10 +208,10 @@ queens_sample(struct bench_sample *s, int (*fn)(void *))
     int64_t begun = bench_now();
     if (fn(&root) < 0) bench_fail("nqueens failed");
     s->values[0] = bench_since(begun, queens_tasks(root.n));
-    s->check = root.solutions;
+    bench_expect(root.solutions, queens_ways(root.n), "nqueens");
 }
 
-/* Not every program has every twin. */
+/* Not every program has every one of these. */
 __attribute__((unused)) static void
 fib_twin(struct bench_sample *s)
 {

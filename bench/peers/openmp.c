@@ -1,4 +1,5 @@
-/* openmp.c - the benchmarks of trees and loops on OpenMP, with the runtime library of the compiler. */
+/* openmp.c - the benchmarks of trees and loops on OpenMP.  RUNTIME, a string: which runtime library it is. */
+#include "../rest.h"
 #include "../vector.h"
 #include "../work.h"
 
@@ -154,6 +155,40 @@ sum(struct bench_sample *s)
     sum_sample(s, sum_all);
 }
 
+/* ---- Starting and being idle ------------------------------------------------------------------------------------- */
+
+static void
+make_task(struct newcomer *n)
+{
+#pragma omp task firstprivate(n)
+    newcomer_starts(n, omp_get_thread_num());
+}
+
+static void
+finish_task(struct newcomer *n)
+{
+    (void)n;
+#pragma omp taskwait
+}
+
+static void
+start_elsewhere(struct bench_sample *s)
+{
+#pragma omp parallel
+#pragma omp single
+    start_sample(s, omp_get_thread_num(), make_task, finish_task);
+}
+
+/* Between two parallel regions. */
+static void
+idle(struct bench_sample *s)
+{
+    volatile char *bytes = bench_alloc(IDLE_BYTES, 1);
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < IDLE_BYTES; i++) bytes[i] = 1;
+    idle_sample(s, idle_sleep_thread);
+}
+
 /* ---- What is measured ------------------------------------------------------------------------------------------- */
 
 static void
@@ -166,33 +201,30 @@ run(int workers, void (*body)(void *), void *arg)
 static const struct bench_host host = {"peer", omp_get_max_threads, run};
 
 static const struct bench_variant fib_variants[] = {
-    {"serial", BENCH_TWIN, fib_twin},
-    {"openmp-tasks", BENCH_ONE_AND_ALL, fib_tree},
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, fib_tree},
 };
 static const struct bench_variant sky_variants[] = {
-    {"serial", BENCH_TWIN, sky_twin},
-    {"openmp-tasks", BENCH_ONE_AND_ALL, sky_tree},
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, sky_tree},
 };
 static const struct bench_variant queens_variants[] = {
-    {"serial", BENCH_TWIN, queens_twin},
-    {"openmp-tasks", BENCH_ONE_AND_ALL, queens_tree},
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, queens_tree},
 };
 static const struct bench_variant empty_variants[] = {
-    {"serial", BENCH_TWIN, empty_twin},
-    {"openmp-for", BENCH_ONE_AND_ALL, empty_loop},
+    {RUNTIME "-for", BENCH_ONE_AND_ALL, empty_loop},
 };
 static const struct bench_variant fill_variants[] = {
-    {"serial", BENCH_TWIN, fill_twin},
-    {"openmp-for", BENCH_ONE_AND_ALL, fill},
+    {RUNTIME "-for", BENCH_ONE_AND_ALL, fill},
 };
 static const struct bench_variant sum_variants[] = {
-    {"serial", BENCH_TWIN, sum_twin},
-    {"openmp-reduction", BENCH_ONE_AND_ALL, sum},
+    {RUNTIME "-reduction", BENCH_ONE_AND_ALL, sum},
 };
+static const struct bench_variant start_variants[] = {{RUNTIME "-task", BENCH_SEVERAL, start_elsewhere}};
+static const struct bench_variant idle_variants[] = {{RUNTIME, BENCH_ONE_AND_ALL, idle}};
 static const struct bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
     BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
     BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };
 
 int

@@ -1,4 +1,5 @@
 /* tbb.cpp - the benchmarks of trees and loops on oneTBB. */
+#include "../rest.h"
 #include "../vector.h"
 #include "../work.h"
 
@@ -118,6 +119,38 @@ sum_all(vector *v)
     return tbb::parallel_reduce(range(0, v->n), 0.0, add_range, std::plus<double>());
 }
 
+/* ---- Starting and being idle ------------------------------------------------------------------------------------- */
+
+tbb::task_group *newcomers;
+
+void
+make_task(newcomer *n)
+{
+    newcomers->run([n] { newcomer_starts(n, tbb::this_task_arena::current_thread_index()); });
+}
+
+void
+finish_task(newcomer *)
+{
+    newcomers->wait();
+}
+
+void
+start_elsewhere(bench_sample *s)
+{
+    tbb::task_group tasks;
+    newcomers = &tasks;
+    start_sample(s, tbb::this_task_arena::current_thread_index(), make_task, finish_task);
+}
+
+void
+idle(bench_sample *s)
+{
+    volatile char *bytes = static_cast<volatile char *>(bench_alloc(IDLE_BYTES, 1));
+    tbb::parallel_for(0, static_cast<int>(IDLE_BYTES), [bytes](int i) { bytes[i] = 1; });
+    idle_sample(s, idle_sleep_thread);
+}
+
 /* ---- What is measured ------------------------------------------------------------------------------------------- */
 
 /* oneTBB has no variable of its own for it. */
@@ -139,34 +172,31 @@ run(int workers, void (*body)(void *), void *arg)
 const bench_host host = {"peer", workers, run};
 
 const bench_variant fib_variants[] = {
-    {"serial", BENCH_TWIN, fib_twin},
     {"tbb-parallel_invoke", BENCH_ONE_AND_ALL, [](bench_sample *s) { fib_sample(s, fib_invoke); }},
     {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { fib_sample(s, fib_group); }},
 };
 const bench_variant sky_variants[] = {
-    {"serial", BENCH_TWIN, sky_twin},
     {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { sky_sample(s, sky_group); }},
 };
 const bench_variant queens_variants[] = {
-    {"serial", BENCH_TWIN, queens_twin},
     {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { queens_sample(s, queens_group); }},
 };
 const bench_variant empty_variants[] = {
-    {"serial", BENCH_TWIN, empty_twin},
     {"tbb-parallel_for", BENCH_ONE_AND_ALL, empty_loop},
 };
 const bench_variant fill_variants[] = {
-    {"serial", BENCH_TWIN, fill_twin},
     {"tbb-parallel_for", BENCH_ONE_AND_ALL, [](bench_sample *s) { fill_sample(s, fill_all); }},
 };
 const bench_variant sum_variants[] = {
-    {"serial", BENCH_TWIN, sum_twin},
     {"tbb-parallel_reduce", BENCH_ONE_AND_ALL, [](bench_sample *s) { sum_sample(s, sum_all); }},
 };
+const bench_variant start_variants[] = {{"tbb-task_group", BENCH_SEVERAL, start_elsewhere}};
+const bench_variant idle_variants[] = {{"tbb", BENCH_ONE_AND_ALL, idle}};
 const bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
     BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
     BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };
 
 } // namespace
