@@ -4,7 +4,8 @@
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
 #   make faults           the n-th failure of every allocation and system call
-#   make stress T=60      the stress programs, T seconds each
+#   make stress T=60      the stress programs, T seconds each, and the simulator; SEEDS=0: without it
+#   make simulate         the tests in the simulator, SEEDS seeds from FIRST on; make sim-mutants: whether it finds defects
 #   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
 #   make bench-figure     draws docs/benchmarks.svg from their last run
 #   make lint             rules of the code base that a compiler does not know
@@ -17,6 +18,7 @@
 # Variables: CC AR CFLAGS CPPFLAGS LDFLAGS as usual, and
 #   SAN=thread|address|undefined   a sanitizer (address: with undefined); thread takes clang unless CC is given
 #   HARD=1                         tiny capacities, random yields, failing allocations, assertions
+#   SIM=1                          for the simulator (docs/verification.md): make SIM=1 sim
 #   DEBUG=1                        assertions, little optimisation
 #   WERROR=1                       warnings are errors
 #   WEFT_NO_HWLOC=1                without hwloc: the topology is taken from the affinity alone
@@ -47,10 +49,14 @@ $(error SAN is thread, address or undefined, not "$(SAN)")
 endif
 
 on = $(filter-out 0,$(1))
+ifneq ($(call on,$(SIM)),)
+override HARD := 1
+override WEFT_NO_HWLOC := 1
+endif
 dash := -
 comma := ,
-CONFIG := $(subst $() ,$(dash),$(strip $(or $(SAN),$(if $(call on,$(HARD)$(DEBUG)),,release)) $(if $(call on,$(HARD)),hard) \
-    $(if $(call on,$(DEBUG)),debug) $(if $(call on,$(WEFT_NO_HWLOC)),flat) $(filter-out cc,$(notdir $(firstword $(CC))))))
+CONFIG := $(subst $() ,$(dash),$(strip $(or $(SAN),$(if $(call on,$(HARD)$(DEBUG)),,release)) $(if $(call on,$(SIM)),sim,$(if $(call on,$(HARD)),hard)) \
+    $(if $(call on,$(DEBUG)),debug) $(if $(call on,$(SIM)),,$(if $(call on,$(WEFT_NO_HWLOC)),flat)) $(filter-out cc,$(notdir $(firstword $(CC))))))
 B := build/$(CONFIG)
 
 ISA := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
@@ -82,6 +88,11 @@ HWLOC_LIBS := $(shell $(PKG_CONFIG) --libs hwloc 2>/dev/null)
 PRIVATE_PACKAGES := hwloc
 endif
 
+ifneq ($(call on,$(SIM)),)
+DEFINES += -DWEFT_SIM
+SEAM := -Wno-maybe-uninitialized -include tests/sim_seam.h
+endif
+
 # -iquote, not -I: <sched.h> is the system's, "stack.h", "clock.h" and the like are ours.
 ALL_CPPFLAGS := -Iinclude -iquote src $(DEFINES) $(HWLOC_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(WARNINGS) $(CODE) $(SANITIZE) $(CFLAGS)
@@ -106,7 +117,7 @@ TEST_LIBS := $(LIBS) -lm
 
 # The calls that fail on demand in $(B)/faults: tests/fault_kit.c stands behind them.
 FAULT_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,$(sort $(wildcard tests/fault_*.c)))
-FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_atfork sigaltstack \
+FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_join pthread_atfork sigaltstack \
     sched_getaffinity sched_setaffinity open read write prctl hwloc_topology_init hwloc_topology_load
 
 ifeq ($(call on,$(V)),)
@@ -131,7 +142,7 @@ endif
 $(B)/%.c.o: %.c $(B)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(quiet)$(COMPILE) -c -o $@ $<
+	$(quiet)$(COMPILE) $(SEAM) -c -o $@ $<
 
 $(B)/%.S.o: %.S $(B)/flags
 	$(call say,AS)
@@ -165,7 +176,7 @@ bench-programs: $(BENCHES)
 $(B)/plain/%.o: %.c $(B)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(quiet)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
+	$(quiet)$(COMPILE) $(SEAM) -DWEFT_TEST_PLAIN -c -o $@ $<
 
 $(B)/criterion/%.o: %.c $(B)/flags
 	$(call say,CC)
@@ -180,13 +191,51 @@ $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(shell $(PKG_CONFIG) --libs criterion)
 
+# The simulator: its own sources without the seam, the others with it; calls of these come to it instead.  -no-pie: the same
+# addresses every time.
+WRAPPED := pthread_create pthread_join pthread_detach pthread_sigmask pthread_mutex_lock pthread_mutex_unlock \
+    pthread_cond_wait pthread_cond_signal pthread_cond_broadcast clock_gettime time nanosleep clock_nanosleep sleep usleep \
+    sched_yield sched_getaffinity sched_setaffinity weft__worker weft__worker_set weft__hook weft__lock_slow weft__futex_wait \
+    weft__futex_wake weft__fence_init weft__fence_heavy
+SIM_OBJECTS := $(patsubst %.c,$(B)/sim-own/%.o,tests/runner_sim.c $(sort $(wildcard tests/sim*.c)))
+
+.PHONY: sim simulate sim-mutants
+sim: $(B)/sim
+
+SEEDS ?= 20000
+FIRST ?= 1
+simulate:
+	+@$(MAKE) --no-print-directory SIM=1 CC=gcc sim
+	@build/sim-gcc/sim -j $$(getconf _NPROCESSORS_ONLN) -n $(SEEDS) -s $(FIRST)
+
+sim-mutants:
+	+@MAKE='$(MAKE)' tools/sim-mutants
+
+$(B)/sim-own/%.o: %.c $(B)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(quiet)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
+
+$(B)/sim: $(SIM_OBJECTS) $(patsubst %.c,$(B)/plain/%.o,$(TESTS)) $(STATIC)
+	$(call say,LINK)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(TEST_LIBS)
+
 $(B)/stress_%: $(B)/plain/tests/stress_%.o $(B)/plain/tests/stress_kit.o $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+LINK_FAULTS = $(CC) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS)) -o $@ $^ $(TEST_LIBS)
+
 $(B)/faults: $(FAULT_OBJECTS) $(STATIC)
 	$(call say,LINK)
-	$(quiet)$(CC) $(ALL_LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS)) -o $@ $^ $(TEST_LIBS)
+	$(quiet)$(LINK_FAULTS)
+
+# The same with one source changed for the worse: tools/faults makes those, and looks that it is noticed.
+$(B)/mutants/%.o: $(B)/mutants/%.c $(B)/flags
+	$(quiet)$(COMPILE) -w -c -o $@ $<
+
+$(B)/mutants/%: $(FAULT_OBJECTS) $(B)/mutants/%.o $(STATIC)
+	$(quiet)$(LINK_FAULTS)
 
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
@@ -205,11 +254,12 @@ check:
 
 # Every allocation and system call fails, one after the other.
 faults: $(B)/faults
-	@$(B)/faults
+	+@MAKE='$(MAKE)' tools/faults $(B)
 
 T ?= 10
 stress: stress-programs
 	+@MAKE='$(MAKE)' tools/stress $(T) $(STRESSES)
+	+@[ $(SEEDS) = 0 ] || $(MAKE) --no-print-directory FIRST=$$(date +%s) simulate sim-mutants
 
 # With the peers that can be installed; PEERS=0: without any, and nothing is installed for them.
 bench:

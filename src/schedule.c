@@ -103,17 +103,11 @@ weft_park(void **value)
     return end_park(c, value);
 }
 
-/* What the caller is after: t ready; t running here next; the same, by way of the queues. */
-enum wanted { READY, DIRECT, QUEUED };
+/* What the caller is after: t ready; t running here next; the same, by way of the queues; likewise, but a new task is for
+ * the caller to queue. */
+enum wanted { READY, DIRECT, QUEUED, CLAIMED };
 
-/* A direct switch goes past the queues, as a hand-off does: only so often in a row. */
-static enum wanted
-direct(struct worker *w)
-{
-    return weft__sched_handoff(w) ? DIRECT : QUEUED;
-}
-
-/* A new task: fails it with the parcel's code, or schedules it, or (DIRECT) claims it for the caller to run: *e.
+/* A new task: fails it with the parcel's code, or schedules it, or (DIRECT, CLAIMED) claims it for the caller: *e.
  * Under t's lock, which it releases. */
 static int
 resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted wanted, struct entry *e)
@@ -126,7 +120,8 @@ resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted w
         return 0;
     }
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
-    if (wanted == DIRECT && !(flags & WEFT_INTERACTIVE) && w->pool == &weft__sched.pools[POOL_DEFAULT]) {
+    bool here = wanted == DIRECT || wanted == CLAIMED;
+    if (here && !(flags & WEFT_INTERACTIVE) && w->pool == &weft__sched.pools[POOL_DEFAULT]) {
         weft__sched_made(w, flags & WEFT_DAEMON);
         add_relaxed(&t->refs, 1); /* relaxed: the caller's reference orders it.  The run's reference */
         *e = (struct entry){&t->run, weft__task_ticket(t)};
@@ -213,7 +208,9 @@ weft_yield_to(weft_task *t)
     if (!t) return WEFT_EINVAL;
     if (!c || c->leaving) return weft_schedule(t);
     if (c->task == t) return WEFT_EDEADLK;
-    int rc = resume(w, t, (struct parcel){NULL, 0}, direct(w), &e);
+    /* a direct switch goes past the queues, as a hand-off does: only so often in a row */
+    enum wanted wanted = weft__sched_handoff(w) ? DIRECT : QUEUED;
+    int rc = resume(w, t, (struct parcel){NULL, 0}, wanted, &e);
     if (rc < 0) return rc;
     if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
     else weft_yield();
@@ -246,6 +243,21 @@ switch_permitted(struct worker *w, struct context *c, weft_task *t, void **value
     return p.code;
 }
 
+/* Makes t the next to run, for a caller that parks: *e, or in the queues.  A new task has its stack before the caller parks:
+ * nobody would ever wake the caller if t could not start. */
+static int
+hand_over(struct worker *w, weft_task *t, struct parcel p, struct entry *e)
+{
+    enum wanted wanted = weft__sched_handoff(w) ? DIRECT : CLAIMED; /* as in weft_yield_to */
+    int rc = resume(w, t, p, wanted, e);
+    if (rc < 0 || !e->item || e->tag == 0) return rc;
+    if (!weft__sched_place(w, e)) return WEFT_ENOMEM;
+    if (wanted == DIRECT) return 0;
+    weft__ready(weft__container(e->item, struct context, run), true);
+    e->item = NULL;
+    return 0;
+}
+
 int
 weft_switch_to(weft_task *t, void **value)
 {
@@ -259,7 +271,7 @@ weft_switch_to(weft_task *t, void **value)
     if (c->task == t) return WEFT_EDEADLK;
     if (weft_task_isdone(t)) return weft_task_error(t);
     if (!begin_park(c, &ticket)) return switch_permitted(w, c, t, value);
-    int rc = resume(w, t, p, direct(w), &e);
+    int rc = hand_over(w, t, p, &e);
     if (rc < 0) {
         abandon_park(c, ticket);
         return rc;

@@ -263,6 +263,14 @@ target(struct worker *w, struct entry e)
     return NULL;
 }
 
+bool
+weft__sched_place(struct worker *w, struct entry *e)
+{
+    struct context *c = target(w, *e);
+    if (c) *e = (struct entry){&c->run, 0};
+    return c != NULL;
+}
+
 static struct machine_context *
 enter(struct worker *w, struct context *to)
 {

@@ -76,6 +76,10 @@ weft__sched_spend(struct context *c, int cost)
 /* Runs e on w's own stack's behalf, until a context comes back with nothing left to do. */
 void weft__sched_run(struct worker *w, struct entry e);
 
+/* Gives e, a new task that was claimed, its context, which e is then.  False: there is no stack for it, and it has failed for
+ * that reason. */
+bool weft__sched_place(struct worker *w, struct entry *e);
+
 /* Switches from the running context c to e; c comes back as `leaving` says. */
 void weft__sched_switch(struct context *c, enum leaving leaving, struct entry e);
 

@@ -20,7 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "task.h"
+#include "scheduler.h"
+#include "stack_slab.h"
 
 #if !defined(MADV_GUARD_INSTALL)
 #define MADV_GUARD_INSTALL 102
@@ -239,7 +240,7 @@ WRAP(int, mprotect, void *address, size_t size, int protection)
 
 WRAP(int, madvise, void *address, size_t size, int advice)
 {
-    unsigned call = advice == MADV_GUARD_INSTALL ? F_GUARD : advice == MADV_NOHUGEPAGE ? F_NOHUGE : F_CLEAN;
+    unsigned call = advice == MADV_GUARD_INSTALL ? F_GUARD | F_LIE : advice == MADV_NOHUGEPAGE ? F_NOHUGE : F_CLEAN;
     if (due(call)) return now.fault.error ? -1 : 0;
     return __real_madvise(address, size, advice);
 }
@@ -261,9 +262,20 @@ __wrap_syscall(long number, ...)
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+static _Atomic int threads; /* that were created, and not joined */
+
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-    return due(F_THREAD) ? now.fault.error : __real_pthread_create(thread, attr, fn, arg);
+    if (due(F_THREAD)) return now.fault.error;
+    int error = __real_pthread_create(thread, attr, fn, arg);
+    if (error == 0) atomic_fetch_add(&threads, 1);
+    return error;
+}
+
+WRAP(int, pthread_join, pthread_t thread, void **value)
+{
+    atomic_fetch_sub(&threads, 1);
+    return __real_pthread_join(thread, value);
 }
 
 WRAP(int, pthread_atfork, void (*prepare)(void), void (*parent)(void), void (*child)(void))
@@ -304,6 +316,8 @@ WRAP(ssize_t, write, int fd, const void *bytes, size_t size)
     return due(F_WRITE) ? -1 : __real_write(fd, bytes, size);
 }
 
+static _Atomic bool slack_refused; /* in this run */
+
 int __real_prctl(int option, ...);
 int __wrap_prctl(int option, ...);
 int
@@ -313,7 +327,9 @@ __wrap_prctl(int option, ...)
     va_start(args, option);
     unsigned long value = va_arg(args, unsigned long);
     va_end(args);
-    return due(F_PRCTL) ? -1 : __real_prctl(option, value);
+    if (!due(F_PRCTL)) return __real_prctl(option, value);
+    if (option == PR_SET_TIMERSLACK) atomic_store(&slack_refused, true);
+    return -1;
 }
 
 WRAP(int, hwloc_topology_init, hwloc_topology_t *t)
@@ -343,6 +359,15 @@ fault_said(const char *text)
     ssize_t n = pread(capture, said, sizeof said - 1, 0);
     said[n > 0 ? n : 0] = '\0';
     return strstr(said, text) != NULL;
+}
+
+bool
+fault_guarded(void)
+{
+    const struct context *c = weft__context_current();
+    if (!c) return true;
+    const char *low = c->stack->low; /* the kernel says which address it cannot read, without a signal */
+    return access(low - 1, F_OK) != 0 && errno == EFAULT && access(low - STACK_GUARD, F_OK) != 0 && errno == EFAULT;
 }
 
 /* What belongs to the process and its main thread. */
@@ -379,45 +404,59 @@ fault_baseline(void)
 static bool
 one_thread(void)
 {
-    char path[32];
-    int threads = 0;
     for (int i = 0; i < 20000; i++) {
-        FILE *f = fopen("/proc/self/stat", "r");
-        threads = 0;
-        if (f && fscanf(f, "%*d %31s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", path,
-                        &threads) != 2)
-            threads = 0;
+        int count = 0;
+        FILE *f = fopen("/proc/self/stat", "r"); /* field 20; the second one is the name, (faults) */
+        if (f &&
+            fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &count) != 1)
+            count = 0;
         if (f) fclose(f);
-        if (threads == 1) return true;
+        if (count == 1) return true;
         sched_yield();
     }
     return false;
 }
 
-/* Every descriptor that was carved, or will be of what is mapped, is free: as many can be had without a further mapping. */
-static void
-check_descriptors(void)
+static weft_task *hoard[128 * 1024];
+static size_t hoarded;
+
+/* Without a further mapping. */
+void
+fault_hoard(void)
 {
     static const struct fault no_memory = {.name = "", .calls = F_MMAP, .error = ENOMEM};
-    static weft_task *taken[64 * 1024];
-    size_t bytes, slabs = held(DESCRIPTORS, &bytes), n = 0;
-    size_t expected = slabs > 0 ? slabs * (bytes / slabs / sizeof *taken[0]) : 0;
     struct fault saved = now.fault;
     int nth = now.nth, calls = atomic_load(&now.calls), failed = atomic_load(&now.failed);
     bool for_ever = now.for_ever;
     fault_prepare(&no_memory, 1, true);
     fault_arm();
-    for (weft_task *t; n < sizeof taken / sizeof *taken && (t = weft__task_get(NULL));) taken[n++] = t;
+    for (weft_task *t; hoarded < sizeof hoard / sizeof *hoard && (t = weft__task_get(weft__task_cache()));)
+        hoard[hoarded++] = t;
     fault_disarm();
     fault_prepare(&saved, nth, for_ever);
     atomic_store(&now.calls, calls);
     atomic_store(&now.failed, failed);
-    for (size_t i = 0; i < n; i++) weft__task_recycle(taken[i], NULL);
-    if (n != expected) {
+}
+
+void
+fault_unhoard(void)
+{
+    while (hoarded > 0) weft__task_recycle(hoard[--hoarded], NULL);
+}
+
+/* Every descriptor that was carved, or will be of what is mapped, is free: all of them can be had. */
+static void
+check_descriptors(void)
+{
+    size_t bytes, slabs = held(DESCRIPTORS, &bytes);
+    size_t expected = slabs > 0 ? slabs * (bytes / slabs / sizeof *hoard[0]) : 0;
+    fault_hoard();
+    if (hoarded != expected) {
         char text[128];
-        snprintf(text, sizeof text, "that all %zu descriptors are free, not %zu,", expected, n);
+        snprintf(text, sizeof text, "that all %zu descriptors are free, not %zu,", expected, hoarded);
         fault_check(false, __FILE__, __LINE__, text);
     }
+    fault_unhoard();
 }
 
 /* Is there a mapping at address? */
@@ -447,7 +486,7 @@ check_surroundings(void)
         sched_setaffinity(0, sizeof before.affinity, &before.affinity);
     }
     if (before.slack != after.slack) {
-        FAULT_CHECK(failed && (calls & F_PRCTL) && now.nth > 2); /* not: what was, could not be asked */
+        FAULT_CHECK(atomic_exchange(&slack_refused, false));
         prctl(PR_SET_TIMERSLACK, (unsigned long)before.slack);
     }
 }
@@ -460,6 +499,7 @@ fault_settled(void)
     fault_disarm();
     FAULT_CHECK(weft_stop() == WEFT_ENOENT);
     FAULT_CHECK(weft_worker() == -1 && weft_current() == NULL);
+    FAULT_CHECK(atomic_exchange(&threads, 0) == 0);
     FAULT_CHECK(one_thread());
     FAULT_CHECK(held(BLOCK, &bytes) == 0);
     FAULT_CHECK(held(STACKS, &bytes) == 0 || (kept && bytes < 1 << 20)); /* no slab */

@@ -46,17 +46,18 @@ enum fault_call {
     F_PRCTL = 1 << 20,
     F_HWLOC_INIT = 1 << 21,
     F_HWLOC_LOAD = 1 << 22,
-    F_ALL = 0x7fffffff,
+    F_LIE = 1 << 23, /* F_GUARD, from before the start on */
+    F_ALL = (1 << 23) - 1,
     F_MEMORY = F_MALLOC | F_CALLOC | F_ALIGNED | F_MMAP | F_MPROTECT | F_GUARD | F_NOHUGE
 };
 
 /* A kind of fault. */
 struct fault {
     const char *name;
-    unsigned calls;    /* F_... */
-    int error;         /* errno, or what pthread_create returns; 0: the call does nothing and says that it has */
-    int code;          /* which negative code it may lead to; 0: none, everything must succeed */
-    bool not_for_ever; /* nobody can live with that; see test_faults.c */
+    unsigned calls; /* F_... */
+    int error;      /* errno, or what pthread_create returns; 0: the call does nothing and says that it has */
+    int code;       /* which negative code it may lead to; 0: none, everything must succeed */
+    enum { BOTH, ONCE, FROM_THE_FIRST } modes; /* BOTH: once, and for ever; FROM_THE_FIRST: every call */
 };
 
 struct fault_scenario {
@@ -103,6 +104,16 @@ bool fault_said(const char *text);
 
 /* weft_start with that many workers, unbound; true: it runs. */
 bool fault_start(int workers, int interactive);
+
+/* Has the calling task's stack a guard that cannot be read?  True on a plain thread. */
+bool fault_guarded(void);
+
+/* Starts, runs fn as a task, which must return 0 and arms the faults, and stops. */
+void fault_on_task(int workers, int interactive, weft_fn *fn);
+
+/* Takes all free descriptors, so that the next spawn needs memory for more; gives them back. */
+void fault_hoard(void);
+void fault_unhoard(void);
 
 /* For the loop in fault_main.c. */
 void fault_prepare(const struct fault *fault, int nth, bool for_ever);

@@ -1,9 +1,11 @@
 /* fault_main.c - runs every scenario with the first, second, ... call of every kind failing, once and for ever.
  *
- *     faults [-l] [-v] [-x] [-f TEXT]
+ *     faults [-l] [-v] [-x] [-1] [-t SECONDS] [-f TEXT]
  *       -l       list the scenarios
  *       -v       show each kind of fault, and how often it was tried
  *       -x       the scenarios that have a defect: each must be reported
+ *       -1       stops at the first failure
+ *       -t N     seconds that a run may take
  *       -f TEXT  only scenarios whose name or sentence contains TEXT
  *
  * Each scenario has a process of its own.  A run that hangs, or crashes, is a failure of its kind of fault, and the others go
@@ -21,41 +23,43 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE = 20, EACH = 64, MOST_SHOWN = 6, MOST_RUNS = 600 };
+enum { EACH = 32, MOST_SHOWN = 6, MOST_RUNS = 600 };
 
 static const struct fault faults[] = {
-    {"malloc: ENOMEM", F_MALLOC, ENOMEM, WEFT_ENOMEM, false},
-    {"calloc: ENOMEM", F_CALLOC, ENOMEM, WEFT_ENOMEM, false},
-    {"aligned_alloc: ENOMEM", F_ALIGNED, ENOMEM, WEFT_ENOMEM, false},
-    {"mmap: ENOMEM", F_MMAP, ENOMEM, WEFT_ENOMEM, false},
-    {"munmap: ENOMEM", F_MUNMAP, ENOMEM, 0, false},
-    {"mprotect: ENOMEM", F_MPROTECT, ENOMEM, WEFT_ENOMEM, false},
-    {"guard: EINVAL", F_GUARD, EINVAL, 0, false},
-    {"guard: ENOMEM", F_GUARD, ENOMEM, 0, false},
-    {"guard and mprotect: ENOMEM", F_GUARD | F_MPROTECT, ENOMEM, WEFT_ENOMEM, false},
-    {"no huge pages: EINVAL", F_NOHUGE, EINVAL, 0, false},
-    {"no huge pages: ENOMEM", F_NOHUGE, ENOMEM, WEFT_ENOMEM, false},
-    {"giving back: EINVAL", F_CLEAN, EINVAL, 0, false},
-    {"all memory: ENOMEM", F_MEMORY, ENOMEM, WEFT_ENOMEM, false},
-    {"membarrier, registration: EPERM", F_REGISTER, EPERM, 0, false},
-    {"membarrier: ENOMEM", F_BARRIER, ENOMEM, 0, true},
-    {"futex: EINTR", F_FUTEX, EINTR, 0, false},
-    {"pthread_create: EAGAIN", F_THREAD, EAGAIN, WEFT_EAGAIN, false},
-    {"pthread_atfork: ENOMEM", F_ATFORK, ENOMEM, WEFT_ENOMEM, false},
-    {"sigaltstack: ENOMEM", F_SIGALTSTACK, ENOMEM, 0, false},
-    {"sched_getaffinity: EPERM", F_GETAFFINITY, EPERM, 0, false},
-    {"sched_setaffinity: EINVAL", F_SETAFFINITY, EINVAL, 0, false},
-    {"open: EMFILE", F_OPEN, EMFILE, 0, false},
-    {"read: EIO", F_READ, EIO, 0, false},
-    {"write: EPIPE", F_WRITE, EPIPE, 0, false},
-    {"prctl: EINVAL", F_PRCTL, EINVAL, 0, false},
-    {"hwloc_topology_init: ENOMEM", F_HWLOC_INIT, ENOMEM, 0, false},
-    {"hwloc_topology_load: ENOSYS", F_HWLOC_LOAD, ENOSYS, 0, false},
+    {"malloc: ENOMEM", F_MALLOC, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"calloc: ENOMEM", F_CALLOC, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"aligned_alloc: ENOMEM", F_ALIGNED, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"mmap: ENOMEM", F_MMAP, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"munmap: ENOMEM", F_MUNMAP, ENOMEM, 0, BOTH},
+    {"mprotect: ENOMEM", F_MPROTECT, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"guard: EINVAL", F_GUARD, EINVAL, 0, BOTH},
+    {"guard: ENOMEM", F_GUARD, ENOMEM, 0, BOTH},
+    {"guard and mprotect: ENOMEM", F_GUARD | F_MPROTECT, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"guard: a lie", F_LIE, 0, 0, FROM_THE_FIRST},
+    {"no huge pages: EINVAL", F_NOHUGE, EINVAL, 0, BOTH},
+    {"no huge pages: ENOMEM", F_NOHUGE, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"giving back: EINVAL", F_CLEAN, EINVAL, 0, BOTH},
+    {"all memory: ENOMEM", F_MEMORY, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"membarrier, registration: EPERM", F_REGISTER, EPERM, 0, BOTH},
+    {"membarrier: ENOMEM", F_BARRIER, ENOMEM, 0, ONCE},
+    {"futex: EINTR", F_FUTEX, EINTR, 0, BOTH},
+    {"pthread_create: EAGAIN", F_THREAD, EAGAIN, WEFT_EAGAIN, BOTH},
+    {"pthread_atfork: ENOMEM", F_ATFORK, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"sigaltstack: ENOMEM", F_SIGALTSTACK, ENOMEM, 0, BOTH},
+    {"sched_getaffinity: EPERM", F_GETAFFINITY, EPERM, 0, BOTH},
+    {"sched_setaffinity: EINVAL", F_SETAFFINITY, EINVAL, 0, BOTH},
+    {"open: EMFILE", F_OPEN, EMFILE, 0, BOTH},
+    {"read: EIO", F_READ, EIO, 0, BOTH},
+    {"write: EPIPE", F_WRITE, EPIPE, 0, BOTH},
+    {"prctl: EINVAL", F_PRCTL, EINVAL, 0, BOTH},
+    {"hwloc_topology_init: ENOMEM", F_HWLOC_INIT, ENOMEM, 0, BOTH},
+    {"hwloc_topology_load: ENOSYS", F_HWLOC_LOAD, ENOSYS, 0, BOTH},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 17 };
-_Static_assert(FAULTS == 27, "ATFORK is the row of pthread_atfork");
+enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 18 };
+_Static_assert(FAULTS == 28, "ATFORK is the row of pthread_atfork");
 
 /* What the parent and the process of a scenario share. */
 static struct shared {
@@ -65,7 +69,8 @@ static struct shared {
 } * at;
 
 static int out; /* the real stdout: what Weft writes goes to a file */
-static bool verbose;
+static bool verbose, stop_at_first;
+static unsigned patience = 20;
 
 /* ---- A run ---- */
 
@@ -111,6 +116,15 @@ fault_start(int workers, int interactive)
                        .bind = WEFT_BIND_NONE,
                        .stack_size = 1 << 16};
     return FAULT_CHECK(weft_start(&cfg) == 0);
+}
+
+void
+fault_on_task(int workers, int interactive, weft_fn *fn)
+{
+    weft_task *t;
+    if (!fault_start(workers, interactive)) return;
+    if (FAULT_CHECK(weft_spawn(&t, fn, NULL) == 0)) FAULT_CHECK(weft_join(t) == 0);
+    FAULT_CHECK(weft_stop() == 0);
 }
 
 static int
@@ -160,7 +174,7 @@ run(const struct fault_scenario *s, const struct fault *fault, int nth, bool for
     at->nth = nth;
     at->for_ever = for_ever;
     at->runs++;
-    alarm(PATIENCE);
+    alarm(patience);
     if (ftruncate(STDERR_FILENO, 0) != 0 || lseek(STDERR_FILENO, 0, SEEK_SET) != 0) abort();
     fault_prepare(fault, nth, for_ever);
     s->body();
@@ -187,9 +201,10 @@ try_fault(const struct fault_scenario *s, int k, bool for_ever)
     at->shown = 0;
     for (;; n = next_after(n), runs++) {
         run(s, &faults[k], n, for_ever);
-        if (fault_count() == 0 || at->failed_here > 0) break;
+        if (fault_count() == 0 || at->failed_here > 0 || faults[k].modes == FROM_THE_FIRST) break;
         if (!fault_check(runs < MOST_RUNS, __FILE__, __LINE__, "a run without a failing call")) break;
     }
+    if (faults[k].modes == FROM_THE_FIRST) runs += fault_count() > 0;
     if (at->failed_here) at->failed++;
     else if (runs > 0) at->passed++;
     if (verbose && runs > 0) say("    %-34s %-8s %3d runs\n", faults[k].name, for_ever ? "for ever" : "once", runs);
@@ -203,7 +218,7 @@ show_where(int number)
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
     snprintf(command, sizeof command, "gdb -p %d -batch -nx -ex 'thread apply all backtrace 20' 2>/dev/null >&%d",
              (int)getpid(), out);
-    if (!at->shown || verbose) {
+    if (patience >= 10) {
         if (system(command) != 0) say("(no gdb, no backtraces)\n");
     }
     _exit(99);
@@ -212,7 +227,7 @@ show_where(int number)
 static _Noreturn void
 scenario_process(const struct fault_scenario *s, int from)
 {
-    static const struct fault none = {"", 0, 0, 0, false};
+    static const struct fault none = {"", 0, 0, 0, BOTH};
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     int file = memfd_create("stderr", 0);
@@ -229,9 +244,10 @@ scenario_process(const struct fault_scenario *s, int from)
         at->failed++;
         _exit(0);
     }
-    for (int k = from; k < 2 * FAULTS && !(s->seeded && at->failed); k++) {
-        if ((faults[k / 2].calls & s->calls) && (k % 2 == 0 || !faults[k / 2].not_for_ever))
-            try_fault(s, k / 2, k % 2 == 1);
+    for (int k = from; k < 2 * FAULTS && !((s->seeded || stop_at_first) && at->failed_here); k++) {
+        const struct fault *f = &faults[k / 2];
+        bool for_ever = k % 2 == 1, wanted = f->modes == BOTH || (f->modes == FROM_THE_FIRST) == for_ever;
+        if (wanted && (f->calls & s->calls)) try_fault(s, k / 2, for_ever);
     }
     _exit(0);
 }
@@ -254,9 +270,9 @@ run_scenario(const struct fault_scenario *s)
             say("%s: with call %d failing %s (%s): killed by signal %d\n", s->name, at->nth, mode, kind,
                 WTERMSIG(status));
         else
-            say("%s: with call %d failing %s (%s): still running after %d s\n", s->name, at->nth, mode, kind, PATIENCE);
+            say("%s: with call %d failing %s (%s): still running after %u s\n", s->name, at->nth, mode, kind, patience);
         at->failed++;
-        if (at->fault < 0 || s->seeded) return;
+        if (at->fault < 0 || s->seeded || stop_at_first) return;
         from = 2 * at->fault + at->for_ever + 1;
     }
 }
@@ -276,6 +292,8 @@ static bool
 perform(const struct fault_scenario *s)
 {
     int passed = at->passed, failed = at->failed, runs = at->runs;
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
     run_scenario(s);
     bool found = at->failed > failed;
     if (s->seeded) {
@@ -284,8 +302,9 @@ perform(const struct fault_scenario *s)
         say("%s: %s: %s\n", s->name, s->sentence, found ? "reported, as it must be" : "its defect was NOT reported");
         return found;
     }
-    say("%-22s %5d runs, %3d kinds of fault, %d failed\n", s->name, at->runs - runs, at->passed - passed,
-        at->failed - failed);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    say("%-24s %5d runs, %3d kinds of fault, %d failed, %.1f s\n", s->name, at->runs - runs, at->passed - passed,
+        at->failed - failed, (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
     return !found;
 }
 
@@ -294,10 +313,12 @@ main(int argc, char **argv)
 {
     bool list = false, seeded = false;
     const char *filter = "";
-    for (int option; (option = getopt(argc, argv, "lvxf:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "lvx1t:f:")) != -1;) {
         if (option == 'l') list = true;
         else if (option == 'v') verbose = true;
         else if (option == 'x') seeded = true;
+        else if (option == '1') stop_at_first = true;
+        else if (option == 't') patience = (unsigned)strtoul(optarg, NULL, 10);
         else if (option == 'f') filter = optarg;
         else return 2;
     }
@@ -308,7 +329,7 @@ main(int argc, char **argv)
     for (const struct fault_scenario *s = scenarios; s; s = s->next) {
         if (s->seeded != seeded || !(strstr(s->name, filter) || strstr(s->sentence, filter))) continue;
         if (list) say("%s: %s\n", s->name, s->sentence);
-        else perform(s);
+        else if (!perform(s) && stop_at_first) break;
     }
     if (list) return 0;
     say("%d passed, %d failed\n", at->passed, at->failed);

@@ -14,11 +14,11 @@
 
 #include "test.h"
 
-/* n, or less of it where a sanitizer makes every step dear and every live stack dearer. */
+/* n, or less of it where every step is dear, and every live stack dearer. */
 static inline int
 scaled(int n)
 {
-    int divisor = TEST_TSAN ? 100 : TEST_ASAN ? 10 : 1;
+    int divisor = TEST_SIM ? 400 : TEST_TSAN ? 100 : TEST_ASAN ? 10 : 1;
     return n > divisor ? n / divisor : 1;
 }
 

@@ -40,6 +40,16 @@
 #define TEST_ASAN 0
 #endif
 
+/* 1 in the simulator (sim.h), where every test runs again and again. */
+#if defined(WEFT_SIM)
+#define TEST_SIM 1
+#else
+#define TEST_SIM 0
+#endif
+
+/* 1 where the tests should be small. */
+#define TEST_SMALL (TEST_TSAN || TEST_SIM)
+
 /* A test that may not take longer than this many seconds has hung. */
 #define TEST_TIMEOUT 120
 

@@ -209,7 +209,7 @@ TEST(callbacks, stackless, "callbacks: of a task for which there is no stack the
     struct rlimit before, limit;
     struct capture c;
     static char written[4096];
-    int n = 400;
+    int n = TEST_SIM ? 8 : 400;
     CHECK_INT(getrlimit(RLIMIT_AS, &before), 0);
     if (!capture_begin(&c)) return; /* the library says once that there is no stack */
     limit = (struct rlimit){in_use() + ((rlim_t)900 << 20), before.rlim_max};

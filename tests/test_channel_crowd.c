@@ -69,7 +69,7 @@ check_pairs(size_t capacity, int pairs)
 TASK_TEST(channel_crowd, pairs, "ten thousand pairs of one put and one take all find each other")
 {
     size_t some[] = {0, 1, 32, WEFT_UNBOUNDED};
-    for (size_t i = 0; i < sizeof some / sizeof *some; i++) check_pairs(some[i], TEST_TSAN ? 500 : 10000);
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) check_pairs(some[i], TEST_SMALL ? 500 : 10000);
 }
 
 struct shares {
@@ -116,8 +116,7 @@ see_each(void *arg)
     struct seen *s = arg;
     int64_t value, last = -1;
     bool ordered = true;
-    weft_channel_each(s->c, value)
-    {
+    weft_channel_each(s->c, value) {
         if (s->slow && value % 2) weft_yield();
         if (!CHECK(value >= 0 && value < SEEN)) break;
         atomic_fetch_add_explicit(&s->times[value], 1, memory_order_relaxed); /* read after the join */
@@ -288,7 +287,7 @@ check_crowd(struct crowd k, size_t capacity)
     free(t);
 }
 
-enum { CROWD = TEST_TSAN ? 100 : 500 };
+enum { CROWD = TEST_SMALL ? 100 : 500 };
 
 TASK_TEST(channel_crowd, thousand_tasks,
           "a thousand tasks on one channel: each value arrives once, and those of one putter in order")
@@ -441,8 +440,7 @@ TASK_TEST(channel_crowd, publishes, "a put publishes what was written before it 
         int next = 0;
         if (!CHECK_INT(weft_channel_new(&c, sizeof n, capacities[i]), 0)) return;
         if (!CHECK_INT(weft_spawn(&t, put_notes, c), 0)) return;
-        weft_channel_each(c, n)
-        {
+        weft_channel_each(c, n) {
             CHECK(n->content == next && n->copy == next);
             next++;
             free(n);

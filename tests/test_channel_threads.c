@@ -5,7 +5,7 @@
 
 #include "channel_actor.h"
 
-enum { MANY = TEST_TSAN ? 2000 : 20000 };
+enum { MANY = TEST_SMALL ? 2000 : 20000 };
 
 static void *
 put_many(void *arg)

@@ -235,7 +235,7 @@ fib(void *arg)
 
 TASK_TEST(join, fib, "join: recursive fib")
 {
-    int n = TEST_TSAN ? 15 : 25;
+    int n = TEST_SMALL ? 15 : 25;
     CHECK_INT(fib(&n), n == 15 ? 610 : 75025);
 }
 
@@ -266,7 +266,7 @@ skynet(void *arg)
 
 TASK_TEST(join, skynet, "join: skynet, ten children at each level, joined in order")
 {
-    struct node n = {0, TEST_TSAN ? 10000 : 1000000, 0};
+    struct node n = {0, TEST_SMALL ? 10000 : 1000000, 0};
     CHECK_INT(skynet(&n), 0);
     CHECK_INT(n.sum, n.size * (n.size - 1) / 2);
 }

@@ -213,7 +213,7 @@ TASK_TEST(parallel_reduce, sizes,
         check_bytes(sizes[i], 300, 0);
         check_bytes(sizes[i], 1000, 90);
     }
-    check_bytes(100000, 300, TEST_TSAN ? 30 : 0);
+    check_bytes(100000, 300, TEST_SMALL ? 30 : 0);
 }
 
 static int

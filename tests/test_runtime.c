@@ -59,7 +59,7 @@ grow(void *arg)
 TEST(runtime, run_waits, "run: it returns when every task has ended, whoever started it")
 {
     _Atomic int nodes = 0;
-    struct tree t = {&nodes, TEST_TSAN ? 6 : 11};
+    struct tree t = {&nodes, TEST_SMALL ? 6 : 11};
     CHECK_INT(weft_run(NULL, grow, &t), 0);
     CHECK_INT(atomic_load(&nodes), (2 << t.depth) - 1);
 }
@@ -166,7 +166,7 @@ TEST(runtime, nested, "run: a second start is refused, and so is a stop of what 
 
 TEST(runtime, restart, "start: it can be started and stopped a hundred times")
 {
-    int rounds = TEST_TSAN ? 20 : 100;
+    int rounds = TEST_SMALL ? 20 : 100;
     for (int i = 0; i < rounds; i++) {
         _Atomic int runs = 0;
         weft_task *t[10];
@@ -181,7 +181,7 @@ TEST(runtime, restart, "start: it can be started and stopped a hundred times")
 
 TEST(runtime, rerun, "run: it can be called a hundred times, with one worker and with several")
 {
-    int rounds = TEST_TSAN ? 20 : 100;
+    int rounds = TEST_SMALL ? 20 : 100;
     for (int i = 0; i < rounds; i++) {
         _Atomic int nodes = 0;
         struct tree t = {&nodes, 3};

@@ -242,10 +242,10 @@ TEST(shutdown, unstarted, "stop: a task that never started is dropped once, does
 
 TEST(shutdown, body_or_drop, "stop: of every task either the body or the drop function has run, once")
 {
-    enum { N = 2000 };
+    enum { N = TEST_SIM ? 100 : 2000 };
     static _Atomic int met[N];
     weft_task_options opt = {.size = sizeof opt, .drop = count_drop};
-    for (int round = 0; round < (TEST_TSAN ? 5 : 20); round++) {
+    for (int round = 0; round < (TEST_SMALL ? 5 : 20); round++) {
         weft_task *handles[N / 2];
         CHECK_INT(weft_start(NULL), 0);
         for (int i = 0; i < N; i++) {

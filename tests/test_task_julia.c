@@ -176,7 +176,7 @@ fib_of_two(void *arg)
 /* [J140] weft_run is the outer synchronisation. */
 TEST(julia, fib34666, "julia: fib(25) with two tasks per call is 75025")
 {
-    int n = TEST_TSAN ? 15 : 25;
+    int n = TEST_SMALL ? 15 : 25;
     CHECK_INT(weft_run(NULL, fib_of_two, &n), n == 15 ? 610 : 75025);
 }
 

@@ -142,7 +142,7 @@ TEST(timerq, deletion, "timers: when a deletion has returned, the timer has fire
     store_release(&over, false);
     CHECK_INT(pthread_create(&thread, NULL, poll_until_over, NULL), 0);
     int fired = 0, deleted = 0;
-    for (int i = 0; i < (TEST_TSAN ? 2000 : 20000); i++) {
+    for (int i = 0; i < (TEST_SIM ? 20 : TEST_TSAN ? 2000 : 20000); i++) {
         struct alarm a;
         set(&a, weft__clock_now() + dice(&seed, 40000));
         for (uint32_t k = dice(&seed, 400); k > 0; k--) weft__pause();
@@ -156,6 +156,6 @@ TEST(timerq, deletion, "timers: when a deletion has returned, the timer has fire
     }
     store_release(&over, true);
     pthread_join(thread, NULL);
-    CHECK(deleted > 0);
+    CHECK(TEST_SIM || deleted > 0);
     CHECK(fired + deleted > 0);
 }

@@ -24,7 +24,7 @@ claim_it(void *arg)
 
 TEST(waiter, one_claim, "claim: of many who try for one park exactly one succeeds")
 {
-    for (int i = 0; i < (TEST_TSAN ? 100 : 1000); i++) {
+    for (int i = 0; i < (TEST_SMALL ? 100 : 1000); i++) {
         struct race r;
         pthread_t thread[4];
         memset(&r, 0, sizeof r);

@@ -20,7 +20,7 @@ typedef int weft_range_fn(size_t begin, size_t end, void *ctx);
  * call gets; 0: chosen by the runtime, split further only where a worker has nothing to do.                       [C]
  *   WEFT_EINVAL    body is NULL, or begin > end
  *   WEFT_ECANCELED the caller's scope was cancelled
- *   WEFT_ENOMEM    no memory to start tasks with; or what a body returned */
+ *   WEFT_ENOMEM    no memory to start tasks with; or what a body returned, or weft_start said, if it had to start */
 WEFT_API WEFT_MUSTUSE int weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx);
 
 /* What to reduce with.  An accumulator has size bytes; map adds begin .. end - 1 to *acc, which starts as a copy of
@@ -42,7 +42,8 @@ WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, co
  * Both run even if one fails.  f runs as a part of the caller's task; so does g, unless another worker takes it: then as a
  * task of its own.                                                                                               [C]
  *   WEFT_EINVAL    f or g is NULL
- *   WEFT_ECANCELED the caller's scope was cancelled: g, or both, did not run */
+ *   WEFT_ECANCELED the caller's scope was cancelled: g, or both, did not run
+ *   or what weft_start said, if it had to start: neither ran.  Where memory is short both run, one after the other */
 WEFT_API WEFT_MUSTUSE int weft_both(weft_fn *f, void *a, weft_fn *g, void *b);
 
 WEFT_END

@@ -124,6 +124,7 @@ WEFT_API int weft_yield_to(weft_task *t);
  * given to t's weft_park, and then receives what the caller was resumed with; value may be NULL.  If t has ended, returns at
  * once: its code, *value untouched.  Also returns what weft_park returns.
  *   WEFT_EBUSY, WEFT_EDEADLK  as for weft_yield_to
+ *   WEFT_ENOMEM   t is new, and there is no memory for its stack: it has ended with that code
  *   WEFT_ENOTSUP  called from a plain thread */
 WEFT_API int weft_switch_to(weft_task *t, void **value);
 
