@@ -59,6 +59,7 @@ CONFIG := $(subst $() ,$(dash),$(strip $(or $(SAN),$(if $(call on,$(HARD)$(DEBUG
     $(if $(call on,$(DEBUG)),debug) $(if $(call on,$(SIM)),,$(if $(call on,$(WEFT_NO_HWLOC)),flat)) $(filter-out cc,$(notdir $(firstword $(CC))))))
 B := build/$(CONFIG)
 
+ISAS := $(patsubst src/arch/context_%.S,%,$(sort $(wildcard src/arch/context_*.S)))
 ISA := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 PKG_CONFIG ?= pkg-config
 
@@ -68,8 +69,11 @@ CFLAGS ?= $(if $(call on,$(DEBUG)),-Og,-O2) -g
 try_flag = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(call on,$(WERROR)),-Werror)
-CODE := -fPIC -fvisibility=hidden -pthread
-CODE += $(foreach flag,-fno-semantic-interposition -fno-plt -fstack-clash-protection -fno-tree-slp-vectorize,$(call try_flag,$(flag)))
+# Unwind tables everywhere: backtraces go through the library and end at a context's start, also where they are no default.
+CODE := -fPIC -fvisibility=hidden -fasynchronous-unwind-tables -pthread
+# -fno-plt: linkers turn a call by way of the GOT into a direct one where the function turns out to be ours, on x86-64 only.
+CODE += $(foreach flag,$(if $(filter x86_64,$(ISA)),-fno-plt) -fno-semantic-interposition -fstack-clash-protection \
+    -fno-tree-slp-vectorize,$(call try_flag,$(flag)))
 
 SAN_thread := -fsanitize=thread
 SAN_address := -fsanitize=address,undefined
@@ -83,7 +87,8 @@ DEFINES += -DWEFT_NO_HWLOC
 PRIVATE_PACKAGES :=
 else
 HWLOC_FOUND := $(shell $(PKG_CONFIG) --exists hwloc 2>/dev/null && echo yes)
-HWLOC_CFLAGS := $(shell $(PKG_CONFIG) --cflags hwloc 2>/dev/null)
+# As system headers, also where they are not the system's: their warnings are not ours.
+HWLOC_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags hwloc 2>/dev/null))
 HWLOC_LIBS := $(shell $(PKG_CONFIG) --libs hwloc 2>/dev/null)
 PRIVATE_PACKAGES := hwloc
 endif
@@ -133,6 +138,10 @@ all: $(LINKS) $(STATIC)
 # Holds the flags; newer than the objects when the flags have changed.
 $(B)/flags: force
 	@mkdir -p $(@D)
+ifeq ($(filter $(ISA),$(ISAS)),)
+	@echo "Weft has no context switch for the processor of $(CC) ($(or $(ISA),unknown)): src/arch has $(ISAS);" \
+	    "context.h there says what another needs" >&2; exit 1
+endif
 ifeq ($(PRIVATE_PACKAGES)$(HWLOC_FOUND),hwloc)
 	@echo "hwloc was not found: install libhwloc-dev and pkg-config, or say make WEFT_NO_HWLOC=1" >&2; exit 1
 endif

@@ -62,7 +62,7 @@ static struct {
     /* constant between weft__stack_init and weft__stack_fini */
     uint32_t default_class;
     /* anybody's */
-    _Atomic bool warned;
+    _Atomic uint32_t warned; /* a word: some processors exchange no bytes, and would need libatomic */
 } pool;
 
 /* ---- Sizes ---- */
@@ -178,7 +178,7 @@ static weft__cold void
 warn(const char *step)
 {
     int error = errno;
-    if (swap_acq_rel(&pool.warned, true)) return; /* nothing depends on it but the text */
+    if (swap_acq_rel(&pool.warned, 1)) return; /* nothing depends on it but the text */
     weft__warn(
         "no further stack, with %zu reserved: %s: %s.  The limits are vm.max_map_count (the mappings of a process; "
         "before Linux 6.13 a guarded stack takes two), vm.overcommit_memory and RLIMIT_AS",
@@ -345,7 +345,7 @@ weft__stack_init(size_t default_size)
     if (code) return code;
     while (weft__slab_reserved(k) < default_size) k++;
     pool.default_class = k;
-    store_relaxed(&pool.warned, false); /* relaxed: nobody uses stacks yet */
+    store_relaxed(&pool.warned, 0); /* relaxed: nobody uses stacks yet */
     return 0;
 }
 

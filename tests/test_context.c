@@ -88,6 +88,10 @@ note_stack(struct fixture *f)
     __asm__ volatile("movaps %%xmm0, %0" : "=m"(slot));
 #elif defined(__aarch64__)
     __asm__ volatile("str q0, [sp, #-16]" ::: "memory");
+#elif defined(__riscv)
+    uintptr_t sp; /* no instruction minds */
+    __asm__ volatile("mv %0, sp" : "=r"(sp));
+    CHECK_INT(sp % 16, 0);
 #endif
     f->seen = (uintptr_t)__builtin_frame_address(0);
     CHECK_INT((uintptr_t)slot % 16, 0);
@@ -176,6 +180,33 @@ sentinels_lost(void (*fn)(struct fixture *f), struct fixture *f)
                        "v30", "v31");
     for (unsigned i = 0; i < 11; i++) lost |= (uint64_t)(out[i] != 19 + i) << i;
     for (unsigned i = 0; i < 8; i++) lost |= (uint64_t)(out[11 + i] != 8 + i) << (11 + i);
+#elif defined(__riscv)
+    uint64_t out[24];
+    register void (*t0)(struct fixture *) __asm__("t0") = fn;
+    register struct fixture *a0 __asm__("a0") = f;
+    register uint64_t *a1 __asm__("a1") = out;
+    __asm__ volatile("addi sp, sp, -32\n\t sd s0, 0(sp)\n\t sd s1, 8(sp)\n\t sd a1, 16(sp)\n\t"
+                     "li s0, 100\n\t li s1, 101\n\t li s2, 102\n\t li s3, 103\n\t li s4, 104\n\t li s5, 105\n\t"
+                     "li s6, 106\n\t li s7, 107\n\t li s8, 108\n\t li s9, 109\n\t li s10, 110\n\t li s11, 111\n\t"
+                     "fmv.d.x fs0, s0\n\t fmv.d.x fs1, s1\n\t fmv.d.x fs2, s2\n\t fmv.d.x fs3, s3\n\t"
+                     "fmv.d.x fs4, s4\n\t fmv.d.x fs5, s5\n\t fmv.d.x fs6, s6\n\t fmv.d.x fs7, s7\n\t"
+                     "fmv.d.x fs8, s8\n\t fmv.d.x fs9, s9\n\t fmv.d.x fs10, s10\n\t fmv.d.x fs11, s11\n\t"
+                     "jalr t0\n\t"
+                     "ld a1, 16(sp)\n\t"
+                     "sd s0, 0(a1)\n\t sd s1, 8(a1)\n\t sd s2, 16(a1)\n\t sd s3, 24(a1)\n\t sd s4, 32(a1)\n\t"
+                     "sd s5, 40(a1)\n\t sd s6, 48(a1)\n\t sd s7, 56(a1)\n\t sd s8, 64(a1)\n\t sd s9, 72(a1)\n\t"
+                     "sd s10, 80(a1)\n\t sd s11, 88(a1)\n\t"
+                     "fsd fs0, 96(a1)\n\t fsd fs1, 104(a1)\n\t fsd fs2, 112(a1)\n\t fsd fs3, 120(a1)\n\t"
+                     "fsd fs4, 128(a1)\n\t fsd fs5, 136(a1)\n\t fsd fs6, 144(a1)\n\t fsd fs7, 152(a1)\n\t"
+                     "fsd fs8, 160(a1)\n\t fsd fs9, 168(a1)\n\t fsd fs10, 176(a1)\n\t fsd fs11, 184(a1)\n\t"
+                     "ld s0, 0(sp)\n\t ld s1, 8(sp)\n\t addi sp, sp, 32"
+                     : "+r"(t0), "+r"(a0), "+r"(a1)
+                     :
+                     : "memory", "ra", "a2", "a3", "a4", "a5", "a6", "a7", "t1", "t2", "t3", "t4", "t5", "t6", "s2",
+                       "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "ft0", "ft1", "ft2", "ft3", "ft4", "ft5",
+                       "ft6", "ft7", "ft8", "ft9", "ft10", "ft11", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6",
+                       "fa7", "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11");
+    for (unsigned i = 0; i < 24; i++) lost |= (uint64_t)(out[i] != 100 + i % 12) << i;
 #endif
     return lost;
 }
@@ -192,6 +223,8 @@ __asm__(".text\n"
 #elif defined(__aarch64__)
         "hint 34\n" /* bti c */
         "mov x19, #0\n"
+#elif defined(__riscv)
+        "li s0, 0\n"
 #endif
         "ret");
 
@@ -216,6 +249,16 @@ overwrite_all(void)
                      :
                      : "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "v8", "v9", "v10", "v11", "v12",
                        "v13", "v14", "v15");
+#elif defined(__riscv)
+    __asm__ volatile("li s1, 0\n\t li s2, 0\n\t li s3, 0\n\t li s4, 0\n\t li s5, 0\n\t li s6, 0\n\t"
+                     "li s7, 0\n\t li s8, 0\n\t li s9, 0\n\t li s10, 0\n\t li s11, 0\n\t"
+                     "fmv.d.x fs0, zero\n\t fmv.d.x fs1, zero\n\t fmv.d.x fs2, zero\n\t fmv.d.x fs3, zero\n\t"
+                     "fmv.d.x fs4, zero\n\t fmv.d.x fs5, zero\n\t fmv.d.x fs6, zero\n\t fmv.d.x fs7, zero\n\t"
+                     "fmv.d.x fs8, zero\n\t fmv.d.x fs9, zero\n\t fmv.d.x fs10, zero\n\t fmv.d.x fs11, zero"
+                     :
+                     :
+                     : "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "fs0", "fs1", "fs2", "fs3",
+                       "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11");
 #endif
 }
 
@@ -372,6 +415,8 @@ TEST(context, backtrace_later, "also when it has been switched away from and bac
 /* How results are rounded, as the processor has it in its control words. */
 #if defined(__x86_64__)
 enum rounding { NEAREST, DOWN, UP, TO_ZERO };
+#elif defined(__riscv)
+enum rounding { NEAREST, TO_ZERO, DOWN, UP };
 #else
 enum rounding { NEAREST, UP, DOWN, TO_ZERO };
 #endif
@@ -382,6 +427,8 @@ set_rounding(enum rounding rounding)
     uint64_t words = weft__fpenv_read(), bits = rounding;
 #if defined(__x86_64__)
     words = (words & ~(UINT64_C(3) << 13 | UINT64_C(3) << 42)) | bits << 13 | bits << 42;
+#elif defined(__riscv)
+    words = (words & ~(UINT64_C(7) << 5)) | bits << 5;
 #else
     words = (words & ~(UINT64_C(3) << 22)) | bits << 22;
 #endif

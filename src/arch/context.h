@@ -29,8 +29,10 @@
 #include "context_x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)
 #include "context_aarch64.h"
+#elif defined(__riscv) && __riscv_xlen == 64 && defined(__riscv_float_abi_double)
+#include "context_riscv64.h"
 #else
-#error "no context switch for this processor: src/arch/context_<isa>.h and .S are what it needs"
+#error "Weft has no context switch for this processor and ABI: src/arch/context_<isa>.h and .S are what it needs"
 #endif
 
 #endif
