@@ -104,16 +104,26 @@ weft__out_ms(struct out *o, int64_t ns)
     weft__out_text(o, " ms");
 }
 
-/* Reads by the kernel, which says so where there is nothing to read; in a sandbox without that call, by itself. */
+/* The kernel looks at the set of signals before it refuses what is to be done with it: a probe without side effects, for
+ * emulators and sandboxes that lack the call below. */
+static bool
+readable(const char *p)
+{
+    const char *set = p - (uintptr_t)p % 8;
+    return syscall(SYS_rt_sigprocmask, -1L, set, NULL, 8L) == 0 || errno != EFAULT;
+}
+
+/* Reads by the kernel, which says so where there is nothing to read; where that is not allowed, by itself.  The n bytes are
+ * of one page. */
 static bool
 peek(char *to, const char *from, size_t n)
 {
     struct iovec here = {to, n}, there = {(void *)(uintptr_t)from, n};
     int saved = errno;
     long got = syscall(SYS_process_vm_readv, (long)getpid(), &here, 1L, &there, 1L, 0L);
-    bool gone = got != (long)n && errno == EFAULT;
+    bool done = got == (long)n, gone = !done && (errno == EFAULT || !readable(from));
     errno = saved;
-    for (size_t i = 0; got != (long)n && !gone && i < n; i++) to[i] = ((const volatile char *)from)[i];
+    for (size_t i = 0; !done && !gone && i < n; i++) to[i] = ((const volatile char *)from)[i];
     return !gone;
 }
 
