@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -158,6 +159,18 @@ int
 test_workers(void)
 {
     return (int)strtol(getenv("WEFT_NUM_THREADS"), NULL, 10);
+}
+
+/* A system call that is to read what has been marked tells, without a signal. */
+bool
+test_kernel_marks_guards(void)
+{
+    const size_t size = 64 * 1024;
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return false;
+    bool marks = madvise(p, size, 102 /* MADV_GUARD_INSTALL */) == 0 && access(p, F_OK) != 0 && errno == EFAULT;
+    munmap(p, size);
+    return marks;
 }
 
 unsigned

@@ -1,12 +1,17 @@
 /* runner_plain.c - runs all tests in one process, for sanitizers, emulators and debuggers.
  *
- *     test-plain [-l] [-s] [-f TEXT]
+ *     test-plain [-l] [-s] [-f TEXT ...]
  *       -l       list the tests
  *       -s       show each test as it starts
- *       -f TEXT  only tests whose "suite/id: sentence" contains TEXT
+ *       -f TEXT  only tests whose "suite/id: sentence" contains TEXT, or one of the TEXTs
+ *
+ * WEFT_TEST_SKIP=FILE names tests that are not run, one to a line, each with the reason: "suite/id reason".  They are
+ * listed as skipped, and count neither as passed nor as failed.  A line that names no test is an error.
  *
  * WEFT_TEST_TIMEOUT=SECONDS says how long one test may take; then its name, a weft_dump and all backtraces are printed, and the
- * process aborts.  Prints a line for each failed check, the first few of each test, and at the end "N passed, N failed";
+ * process aborts.  0: nobody watches, and there is no thread but those of the tests.
+ *
+ * Prints a line for each failed check, the first few of each test, and at the end "N passed, N failed";
  * exits with 1 on failures. */
 #include "test.h"
 
@@ -89,6 +94,7 @@ static bool
 watch_start(void)
 {
     const char *seconds = getenv("WEFT_TEST_TIMEOUT");
+    if (seconds != NULL && strcmp(seconds, "0") == 0) return true;
     if (seconds != NULL) watch_seconds = (int)strtol(seconds, NULL, 10);
     if (watch_seconds <= 0) return false;
     pthread_condattr_t monotonic;
@@ -140,10 +146,84 @@ run(const struct test_case *test, const char *name)
     return record.failed == 0;
 }
 
+/* ---- Tests that are not run ---- */
+
+struct skip {
+    char test[64], reason[200];
+};
+
+enum { MOST_SKIPS = 64 };
+
+static struct skip skips[MOST_SKIPS];
+static int skip_count;
+
+static bool
+is_known(const char *id)
+{
+    for (const struct test_case *test = tests; test != NULL; test = test->next) {
+        size_t length = strlen(test->suite);
+        if (strncmp(id, test->suite, length) == 0 && id[length] == '/' && strcmp(id + length + 1, test->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Empty lines and lines that begin with # say nothing.  False: a line was not understood, and why has been printed. */
+static bool
+read_skips(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        perror(path);
+        return false;
+    }
+    bool ok = true;
+    char line[512];
+    for (int number = 1; ok && fgets(line, sizeof line, file) != NULL; number++) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '\0' || line[0] == '#') continue;
+        struct skip *skip = &skips[skip_count];
+        ok = skip_count < MOST_SKIPS && sscanf(line, "%63s %199[^\n]", skip->test, skip->reason) == 2 &&
+             is_known(skip->test);
+        if (ok) skip_count++;
+        else fprintf(stderr, "%s:%d: not \"suite/id reason\" for a test that there is: %s\n", path, number, line);
+    }
+    fclose(file);
+    return ok;
+}
+
+/* Why the test is not run; NULL: it is. */
+static const char *
+reason_to_skip(const struct test_case *test)
+{
+    char id[128];
+    snprintf(id, sizeof id, "%s/%s", test->suite, test->id);
+    for (int i = 0; i < skip_count; i++) {
+        if (strcmp(skips[i].test, id) == 0) return skips[i].reason;
+    }
+    return NULL;
+}
+
+/* ---- Tests that are asked for: none is named, all are ---- */
+
+enum { MOST_FILTERS = 32 };
+
+static const char *filters[MOST_FILTERS];
+static int filter_count;
+
+static bool
+is_wanted(const char *name)
+{
+    for (int i = 0; i < filter_count; i++) {
+        if (strstr(name, filters[i]) != NULL) return true;
+    }
+    return filter_count == 0;
+}
+
 static void
 usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [-l] [-s] [-f TEXT]\n", program);
+    fprintf(stderr, "usage: %s [-l] [-s] [-f TEXT ...]\n", program);
     exit(2);
 }
 
@@ -151,11 +231,10 @@ int
 main(int argc, char **argv)
 {
     bool list = false, show = false;
-    const char *filter = "";
     for (int option; (option = getopt(argc, argv, "lsf:")) != -1;) {
         if (option == 'l') list = true;
         else if (option == 's') show = true;
-        else if (option == 'f') filter = optarg;
+        else if (option == 'f' && filter_count < MOST_FILTERS) filters[filter_count++] = optarg;
         else usage(argv[0]);
     }
     if (optind < argc) usage(argv[0]);
@@ -166,18 +245,24 @@ main(int argc, char **argv)
         fprintf(stderr, "%s: no watchdog: is WEFT_TEST_TIMEOUT a number of seconds?\n", argv[0]);
         return 2;
     }
-    int passed = 0, failed = 0;
+    const char *skip_list = getenv("WEFT_TEST_SKIP");
+    if (skip_list != NULL && !read_skips(skip_list)) return 2;
+    int passed = 0, failed = 0, skipped = 0;
     for (const struct test_case *test = tests; test != NULL; test = test->next) {
         char name[512];
         name_of(test, name, sizeof name);
-        if (strstr(name, filter) == NULL) continue;
+        if (!is_wanted(name)) continue;
         if (list || show) puts(name);
         fflush(stdout);
         if (list) continue;
-        if (run(test, name)) passed++;
+        const char *reason = reason_to_skip(test);
+        if (reason != NULL) printf("skipped: %s/%s: %s\n", test->suite, test->id, reason);
+        if (reason != NULL) skipped++;
+        else if (run(test, name)) passed++;
         else failed++;
     }
     if (list) return 0;
+    if (skipped > 0) printf("%d skipped\n", skipped);
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
 }

@@ -71,6 +71,10 @@ bool test_dies(void (*fn)(void), const char *text);
 /* The number of ordinary workers of a runtime that the test starts with no configuration of its own. */
 int test_workers(void);
 
+/* Whether guards below stacks need no mappings of their own (Linux 6.13, and not emulators): else some 30 000 stacks are all
+ * that vm.max_map_count allows. */
+bool test_kernel_marks_guards(void);
+
 /* What random choices start from: the same throughout a run, which prints it; the environment's WEFT_TEST_SEED, if set. */
 unsigned test_seed(void);
 

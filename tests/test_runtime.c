@@ -347,13 +347,14 @@ park_and_count(void *arg)
     return rc < 0 ? rc : count(arg);
 }
 
-TEST(runtime, many_parked, "runtime: a hundred thousand tasks are parked at once, and all go on")
+TEST(runtime, many_parked,
+     "runtime: a hundred thousand tasks are parked at once, or as many as older kernels allow, and all go on")
 {
     enum { N = 100000 };
     static weft_task *t[N];
     weft_config cfg = {.size = sizeof cfg, .stack_size = 64 << 10};
     _Atomic int runs = 0;
-    int n = scaled(N);
+    int n = test_kernel_marks_guards() ? scaled(N) : scaled(N / 5);
     CHECK_INT(weft_start(&cfg), 0);
     for (int i = 0; i < n; i++) {
         CHECK_INT(weft_spawn(&t[i], park_and_count, &runs), 0);

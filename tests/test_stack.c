@@ -35,17 +35,6 @@ faults(const char *p)
     return refused;
 }
 
-/* Whether guards need no mapping of their own, so that their number is not limited. */
-static bool
-kernel_marks_guards(void)
-{
-    char *p = mmap(NULL, GUARD_MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return false;
-    bool marks = madvise(p, GUARD_MOST, 102 /* MADV_GUARD_INSTALL */) == 0 && faults(p);
-    munmap(p, GUARD_MOST);
-    return marks;
-}
-
 /* Gets count stacks of the size into an array, which the caller frees; stops at the first failure. */
 static struct stack **
 get_many(struct stack_cache *cache, size_t size, size_t count)
@@ -311,7 +300,7 @@ TEST(stack, trim_waits, "a stack that was put a moment ago keeps its memory")
 TEST(stack, many, "70000 stacks can be reserved and guarded, and are got again")
 {
     size_t count = TEST_ASAN ? 7000 : 70000; /* LeakSanitizer keeps a list of all */
-    if (!kernel_marks_guards()) count = 7000;
+    if (!test_kernel_marks_guards()) count = 7000;
     CHECK_INT(weft__stack_init(weft__stack_minimum()), 0);
     struct stack_cache cache = {NULL, 0};
     struct stack **stacks = get_many(&cache, 0, count);
