@@ -19,7 +19,7 @@
  * Rejected.  A heap: removal from a million pending timers costs ten cache misses, and an array may fail to grow.  A
  * pairing heap: one pop after a million pushes passes over all of them, under the lock.
  *
- * Checked.  tests/test_timerq.c.
+ * Checked.  tests/test_timerq.c, tests/stress_timer.c.
  */
 #include "timerq.h"
 
@@ -192,7 +192,7 @@ weft__timers_poll(void)
         for (unsigned i = 0; i < count; i++) {
             ready[i]->index = PARK_INTERRUPTED;
             ready[i]->code = WEFT_ETIMEDOUT;
-            weft__park_wake(ready[i], count > 1);
+            weft__park_wake(ready[i], true); /* in order: one that is alone must not overtake those of the last poll */
         }
     }
 }

@@ -174,6 +174,58 @@ TEST(timer, order, "timer: sleeps that end a millisecond apart end in order, how
     }
 }
 
+/* Sleepers whose deadlines lie 50 us apart, and a task that computes until all of them have passed. */
+struct row {
+    weft_time start, last;
+    int asleep, disordered;
+    bool in_time;
+};
+
+struct in_row {
+    struct row *row;
+    weft_time end;
+};
+
+static int
+sleep_in_row(void *arg)
+{
+    struct in_row *s = arg;
+    s->row->asleep++;
+    CHECK_INT(weft_sleep_until(s->end), 0);
+    s->row->disordered += s->end < s->row->last;
+    s->row->last = s->end;
+    return 0;
+}
+
+static int
+sleep_in_a_row(void *arg)
+{
+    enum { N = 2 * 64 + 1 }; /* a poll fires 64 together */
+    struct row *row = arg;
+    struct in_row s[N];
+    weft_task *t[N];
+    row->start = weft_in(20 * WEFT_MS);
+    for (int i = 0; i < N; i++) {
+        s[i] = (struct in_row){row, row->start + i * 50 * WEFT_US};
+        t[i] = spawned(sleep_in_row, &s[i]);
+    }
+    while (row->asleep < N) weft_yield();
+    row->in_time = weft_now() < row->start;
+    while (weft_now() < s[N - 1].end + WEFT_MS) continue;
+    for (int i = 0; i < N; i++) CHECK_INT(weft_join(t[i]), 0);
+    return 0;
+}
+
+TEST(timer, order_of_many, "timer: of many sleeps that are over at once none overtakes those that were to end before")
+{
+    struct row row = {0};
+    for (int i = 0; i < 5 && !row.in_time; i++) {
+        row = (struct row){0};
+        CHECK_INT(run_on(1, sleep_in_a_row, &row), 0);
+    }
+    if (row.in_time) CHECK_INT(row.disordered, 0); /* else some ended before others began */
+}
+
 static int
 sleep_for_ever(void *arg)
 {
