@@ -46,7 +46,7 @@
  * slot: a thief between T4 and T5 would start a descriptor that has been reused.  Splitting the deque in a private and
  * a shared part (Lace, ToPC 2014): saves O2, but hides tasks from thieves while the owner computes.
  *
- * Checked.  tests/test_deque.c.
+ * Checked.  tests/test_deque.c, tests/stress_deque.c.
  */
 #include "deque.h"
 

@@ -32,7 +32,8 @@ stress_moved(void)
 bool
 stress_lose(void)
 {
-    return atomic_exchange(&kit.lose, false);
+    /* relaxed first: what is tested must not be ordered by this */
+    return atomic_load_explicit(&kit.lose, memory_order_relaxed) && atomic_exchange(&kit.lose, false);
 }
 
 /* ---- The last words ------------------------------------------------------------------------------------------------ */
@@ -64,6 +65,7 @@ stress_die(const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
+    weft_dump(STDERR_FILENO);
     say_where();
     abort();
 }
@@ -93,8 +95,9 @@ watch(void *arg)
     }
     begin_to_die();
     fprintf(stderr, "%s: nothing has moved for %d s\n", kit.program->name, kit.patience);
-    print_backtraces(); /* first: nothing below can be kept from ending by a lock that somebody holds */
-    say_where();
+    weft_dump(STDERR_FILENO);
+    print_backtraces();
+    say_where(); /* last: it may ask for a lock that somebody holds */
     abort();
 }
 
