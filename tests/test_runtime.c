@@ -258,6 +258,28 @@ TEST(runtime, threads_start, "runtime: eight plain threads start it at the same 
     }
 }
 
+static void *
+ask_for_workers(void *arg)
+{
+    while (!atomic_load((_Atomic bool *)arg)) CHECK(weft_nworkers() >= 1);
+    return NULL;
+}
+
+TEST(runtime, asked_while_stopping, "runtime: whoever asks for the number of workers while it stops gets one")
+{
+    _Atomic bool over = false;
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, ask_for_workers, &over), 0);
+    for (int stops = 0; stops < scaled(200);) {
+        int rc = weft_stop();
+        CHECK(rc == 0 || rc == WEFT_ENOENT);
+        stops += rc == 0;
+    }
+    atomic_store(&over, true);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    (void)weft_stop();
+}
+
 static int
 know_worker(void *arg)
 {
