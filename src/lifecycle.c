@@ -22,7 +22,7 @@
  * other), every few dispatches; and a plain thread after M3, since a worker may have summed up before that and be
  * asleep.
  *
- * Checked.  tests/test_daemons.c, tests/test_shutdown.c, tests/stress_spawn.c.
+ * Checked.  tests/test_daemons.c, tests/test_shutdown.c, tests/stress_spawn.c, tests/stress_start.c.
  */
 #include "clock.h"
 #include "fence.h"

@@ -46,6 +46,7 @@ static struct round {
     int stack[PUSHES]; /* numbers that it has pushed and that may be in the deque, the newest last */
     int height;
     int least;                 /* number that it may still take */
+    uint32_t index[PUSHES];    /* where it was put, by number */
     bool mine[PUSHES];         /* claimed out of order, by number */
     struct item *used[PUSHES]; /* what was pushed, by number */
 } round_;
@@ -126,6 +127,7 @@ push(void)
     if (r->pushed == PUSHES || !load_acquire(&i->free)) return; /* acquire: pairs with got */
     int number = r->pushed;
     uint64_t tag = (uint64_t)number * PHASES + QUEUED;
+    r->index[number] = weft__deque_index(&r->d);
     struct deque_array *before = load_relaxed(&r->d.array); /* relaxed: the owner's */
     store_relaxed(&i->free, false);                         /* relaxed: only the owner looks until it is taken */
     store_relaxed(&i->run.ticket, tag);                     /* relaxed: the push publishes it */
@@ -189,10 +191,11 @@ join(void)
     uint64_t tag = (uint64_t)number * PHASES + QUEUED;
     struct entry e;
     if (load_relaxed(&i->run.ticket) != tag) return; /* relaxed: the claim decides */
-    if (weft__deque_pop_this(&r->d, &i->run, tag) ||
-        (weft__deque_at_bottom(&r->d, &i->run, tag) && weft__deque_pop(&r->d, &e))) {
+    if (weft__deque_pop_this(&r->d, r->index[number]) ||
+        (weft__deque_at_bottom(&r->d, r->index[number]) && weft__deque_pop(&r->d, &e))) {
         popped(number);
     } else if (claim(i, number)) {
+        r->d.stale++;
         r->mine[number] = true;
         got(i, number, "a claim");
         claims++;
