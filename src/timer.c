@@ -15,7 +15,7 @@ sleep_thread(weft_time t)
     if (t == WEFT_FOREVER) {
         for (;;) pause();
     }
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) continue;
+    while (weft__clock_now() < t) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL); /* EINTR: again */
     errno = saved;
     return 0;
 }

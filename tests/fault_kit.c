@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scheduler.h"
@@ -258,6 +259,7 @@ __wrap_syscall(long number, ...)
     va_end(args);
     if (number == SYS_membarrier && a[0] == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED && due(F_REGISTER)) return -1;
     if (number == SYS_membarrier && a[0] == MEMBARRIER_CMD_PRIVATE_EXPEDITED && due(F_BARRIER)) return -1;
+    if (number == SYS_futex) FAULT_CHECK(!(a[1] & FUTEX_CLOCK_REALTIME));
     if (number == SYS_futex && ((int)a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET && due(F_FUTEX)) return -1;
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -330,6 +332,20 @@ __wrap_prctl(int option, ...)
     if (!due(F_PRCTL)) return __real_prctl(option, value);
     if (option == PR_SET_TIMERSLACK) atomic_store(&slack_refused, true);
     return -1;
+}
+
+/* Deadlines do not depend on what people take for the time of day. */
+WRAP(int, clock_gettime, clockid_t clock, struct timespec *time)
+{
+    FAULT_CHECK(clock == CLOCK_MONOTONIC);
+    return __real_clock_gettime(clock, time);
+}
+
+WRAP(int, clock_nanosleep, clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
+{
+    FAULT_CHECK(clock == CLOCK_MONOTONIC && flags == TIMER_ABSTIME);
+    if (due(F_FUTEX)) return now.fault.error;
+    return __real_clock_nanosleep(clock, flags, time, left);
 }
 
 WRAP(int, hwloc_topology_init, hwloc_topology_t *t)

@@ -34,7 +34,7 @@ enum fault_call {
     F_CLEAN = 1 << 8,    /* madvise(MADV_DONTNEED) */
     F_REGISTER = 1 << 9, /* membarrier: registration */
     F_BARRIER = 1 << 10, /* membarrier */
-    F_FUTEX = 1 << 11,   /* futex: wait */
+    F_FUTEX = 1 << 11,   /* futex: wait; clock_nanosleep */
     F_THREAD = 1 << 12,
     F_ATFORK = 1 << 13,
     F_SIGALTSTACK = 1 << 14,

@@ -300,14 +300,14 @@ park_many(void *arg)
 {
     weft_task *t[PARKED];
     weft_task_options large = {.size = sizeof large, .stack_size = 300 * 1024};
-    int completed = 0;
+    int made = 0, completed = 0;
     (void)arg;
     atomic_store(&runs, 0);
     FAULT_CHECK(weft_channel_new(&gate, 1, 0) == 0);
     fault_arm();
     for (int i = 0; i < PARKED; i++) {
         t[i] = NULL;
-        fault_may(weft_spawn_with(&t[i], park_at_gate, NULL, i % 8 ? NULL : &large));
+        made += fault_may(weft_spawn_with(&t[i], park_at_gate, NULL, i % 8 ? NULL : &large));
     }
     for (int i = 0; i < PARKED; i++) {
         while (t[i] && weft_task_state(t[i]) == WEFT_INITIALIZED) weft_yield();
@@ -317,6 +317,7 @@ park_many(void *arg)
         if (t[i] && fault_may(weft_join(t[i]))) completed++;
     }
     FAULT_CHECK(atomic_load(&runs) == completed);
+    if (made > completed) FAULT_CHECK(fault_said("vm.max_map_count"));
     weft_channel_release(gate);
     return 0;
 }

@@ -157,6 +157,8 @@ static void *
 wait_in_thread(void *arg)
 {
     weft_task *const *t = arg;
+    weft_time until = weft_in(50 * WEFT_US);
+    FAULT_CHECK(weft_sleep_until(until) == 0 && weft_now() >= until);
     for (int i = 0; i < 20; i++) {
         int rc = t[i] ? weft_wait(t[i]) : 0;
         FAULT_CHECK(rc == 0 || (rc == WEFT_ECHILD && fault_count() > 0));
