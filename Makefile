@@ -3,6 +3,7 @@
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
+#   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
 #   make stress T=60      the stress programs, T seconds each, and the simulator; SEEDS=0: without it
 #   make simulate         the tests in the simulator, SEEDS seeds from FIRST on; make sim-mutants: whether it finds defects
@@ -122,7 +123,7 @@ TEST_LIBS := $(LIBS) -lm
 
 # The calls that fail on demand in $(B)/faults: tests/fault_kit.c stands behind them.
 FAULT_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,$(sort $(wildcard tests/fault_*.c)))
-FAULT_CALLS := malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_join pthread_atfork sigaltstack \
+FAULT_CALLS := clock_gettime clock_nanosleep malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_join pthread_atfork sigaltstack \
     sched_getaffinity sched_setaffinity open read write prctl hwloc_topology_init hwloc_topology_load
 
 ifeq ($(call on,$(V)),)
@@ -176,7 +177,7 @@ $(STATIC): $(OBJECTS)
 # They see the internals, so tests and stress programs link the static library; benchmarks measure the shared one, except
 # of what is inside only.
 
-.PHONY: test-plain test-criterion check faults stress stress-programs bench bench-figure bench-programs where
+.PHONY: test-plain test-criterion check cxx faults stress stress-programs bench bench-figure bench-programs where
 test-plain: $(B)/test-plain
 test-criterion: $(B)/test-criterion
 stress-programs: $(STRESSES)
@@ -260,6 +261,20 @@ where:
 
 check:
 	+@MAKE='$(MAKE)' tools/check $(STEPS)
+
+# Exceptions in tasks: programs in C++, with the static library and with the shared one.
+$(B)/cxx_%-static: tests/cxx_%.cc $(STATIC)
+	$(call say,CXX)
+	$(quiet)$(CXX) -std=c++17 -Wall -Wextra -Iinclude $(CPPFLAGS) $(SANITIZE) $(CFLAGS) -o $@ $^ -pthread $(LDFLAGS) $(LIBS)
+
+$(B)/cxx_%-shared: tests/cxx_%.cc $(LINKS)
+	$(call say,CXX)
+	$(quiet)$(CXX) -std=c++17 -Wall -Wextra -Iinclude $(CPPFLAGS) $(SANITIZE) $(CFLAGS) -o $@ $< -L$(B) -lweft -pthread \
+	    -Wl,-rpath,'$$ORIGIN' $(LDFLAGS)
+
+cxx: $(B)/cxx_exceptions-static $(B)/cxx_exceptions-shared
+	@$(B)/cxx_exceptions-static
+	@$(B)/cxx_exceptions-shared
 
 # Every allocation and system call fails, one after the other.
 faults: $(B)/faults

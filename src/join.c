@@ -67,15 +67,6 @@ claim_child(struct worker *w, weft_task *t, uint64_t tag)
     return true;
 }
 
-/* The body, as a call from a function that is in the section of weft__task_call itself. */
-static inline __attribute__((always_inline)) int
-call_body(weft_task *t)
-{
-    int code = t->fn(t->arg);
-    __asm__ volatile("" ::: "memory"); /* no tail call */
-    return code;
-}
-
 /* Runs the claimed t on top of c's tasks. */
 static inline __attribute__((always_inline)) int
 call_in_place(struct context *c, weft_task *t, int (*call)(weft_task *t))
@@ -231,7 +222,7 @@ join_in_place(weft_task *t, int *code)
     if (!weft__fork_queued(w, t, tag) || load_relaxed(&t->flags) || !may_run_plain(c, t)) /* relaxed: as there */
         return false;
     if (weft__unlikely(!claim_child(w, t, tag))) return false;
-    *code = call_in_place(c, t, call_body);
+    *code = call_in_place(c, t, weft__task_body);
     if (weft__unlikely(!end_in_place(c, t, *code))) *code = end_in_public(c, t, *code);
     return true;
 }

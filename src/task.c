@@ -137,9 +137,7 @@ weft__task_recycle_slow(weft_task *t, struct task_cache *cache)
 int weft__calls_body
 weft__task_call(weft_task *t)
 {
-    int code = t->fn(t->arg);
-    __asm__ volatile("" ::: "memory"); /* no tail call: this frame marks where the task begins in a backtrace */
-    return code;
+    return weft__task_body(t);
 }
 
 unsigned

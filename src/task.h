@@ -212,8 +212,21 @@ weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_
     store_relaxed(&t->flags, flags);
 }
 
-/* Calls the body.  What does is in a section of its own, so that backtraces can be cut there. */
+/* Calls the body.  Unwinders find no return address there: an exception that nobody in the task catches is not caught by a
+ * task that waits for it in place, but ends the process. */
+static inline __attribute__((always_inline)) int
+weft__task_body(weft_task *t)
+{
+    __asm__ volatile(".cfi_remember_state\n\t.cfi_undefined " WEFT_RETURN_ADDRESS);
+    int code = t->fn(t->arg);
+    __asm__ volatile(".cfi_restore_state" ::: "memory"); /* no tail call: this frame is where the task begins */
+    return code;
+}
+
+/* Functions that call bodies are in a section of their own, so that backtraces can be cut there. */
 #define weft__calls_body __attribute__((section("weft_call"), noinline))
+
+/* The same as a call. */
 int weft__task_call(weft_task *t);
 
 /* Is the task, or its scope, cancelled? */

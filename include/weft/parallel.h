@@ -4,7 +4,8 @@
  * Ownership. ctx is passed on as it is.
  * Ordering.  What came before the call happens before every body; every body happens before the return.
  * Errors.    A body fails by returning a negative code.  Bodies that have not started by then are skipped; the call waits for
- *            those that have, and returns the code of the lowest index among the failures that happened.  Bodies may park. */
+ *            those that have, and returns the code of the lowest index among the failures that happened.  Bodies may park;
+ *            they must not throw past their end. */
 #ifndef WEFT_PARALLEL_H
 #define WEFT_PARALLEL_H
 

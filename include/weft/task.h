@@ -12,7 +12,8 @@
  *            which they came.
  * Errors.    A body that returns a negative code has failed.  A failure that nobody looked at (weft_wait, weft_fetch,
  *            weft_join, weft_task_error, weft_errormonitor, weft_ondone) by the time the last reference is released is
- *            reported to on_unhandled. */
+ *            reported to on_unhandled.  A C++ exception that leaves a body ends the process; within one they work as
+ *            ever, also across parks.  longjmp works within a task. */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H
 

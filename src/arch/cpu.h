@@ -1,8 +1,17 @@
-/* cpu.h - what differs between processors and fits in a line: pause, prefetch.  [layer 0] */
+/* cpu.h - what differs between processors and fits in a line: pause, the return address.  [layer 0] */
 #ifndef WEFT_SRC_ARCH_CPU_H
 #define WEFT_SRC_ARCH_CPU_H
 
 #define WEFT_CACHE_LINE 64
+
+/* What assemblers call the register that holds a function's return address. */
+#if defined(__x86_64__)
+#define WEFT_RETURN_ADDRESS "rip"
+#elif defined(__aarch64__)
+#define WEFT_RETURN_ADDRESS "x30"
+#elif defined(__riscv)
+#define WEFT_RETURN_ADDRESS "ra"
+#endif
 
 /* Tells the core that this is a spin loop. */
 static inline void
