@@ -10,8 +10,8 @@
  *      sticky    what may run only here; filled from the inbox, to which any thread may push.
  *      inject    of the pool: from plain threads and from workers of other pools.  Emptied whole, into the fifo.
  *
- * Fairness.  Every TURN-th dispatch asks in the opposite order, and the deque from above.  So whatever is queued at
- * the front of its queue is dispatched within TURN * 5 dispatches, and an entry at position n of a FIFO within n times
+ * Fairness.  Every TURN-th dispatch asks in another order, and the deque from above.  So whatever is queued at
+ * the front of its queue is dispatched within TURN * 4 dispatches, and an entry at position n of a FIFO within n times
  * that, under any storm of yields, spawns and hand-offs, on a single worker.  fifo and sticky take turns.
  *
  * yield asks for the next thing first, and queues the caller (in fifo or sticky) only after the switch: so the caller
@@ -30,7 +30,7 @@
 #include "place.h"
 #include "timerq.h"
 
-enum { TURN = 61, HANDOFFS = 16, TIMER_TURN = 4 };
+enum { CHORE_TURN = 4, TURN = 15 * CHORE_TURN };
 
 struct sched weft__sched;
 
@@ -96,7 +96,7 @@ weft__ready(struct context *c, bool crowd)
     }
 }
 
-static bool
+static inline bool
 take_next(struct worker *w, struct entry *out)
 {
     struct context *c = load_relaxed(&w->next); /* relaxed: the exchange decides */
@@ -109,14 +109,14 @@ take_next(struct worker *w, struct entry *out)
 }
 
 /* A task from a queue in which nobody but the taker can claim it. */
-static bool
+static inline bool
 claimed(struct entry *e)
 {
     if (e->tag) weft__task_claim_owned(weft__container(e->item, weft_task, run), e->tag);
     return true;
 }
 
-static bool
+static inline bool
 take_fifo(struct worker *w, struct entry *out)
 {
     return weft__deque_take(&w->fifo, out) && claimed(out);
@@ -181,28 +181,36 @@ pick_turned(struct worker *w, struct entry *out, uint32_t turn)
     return false;
 }
 
-bool
-weft__sched_handoff(struct worker *w)
+/* What every few dispatches have to look at besides. */
+static weft__noinline bool
+pick_chores(struct worker *w, struct entry *out, uint32_t n)
 {
-    return w->handoffs++ < HANDOFFS;
+    if (weft__timers_next() != INT64_MAX) weft__timers_poll();
+    if (load_relaxed(&weft__sched.state) == SCHED_CLOSING) (void)weft__sched_progress(); /* relaxed: looked at again */
+    return n % TURN == 0 && pick_turned(w, out, n / TURN);
 }
 
-static bool
+/* Where there is nothing in `next`, or it has had its turns. */
+static inline __attribute__((always_inline)) bool
+pick_queued(struct worker *w, struct entry *out, uint32_t n)
+{
+    w->handoffs = 0;
+    if (weft__deque_size(&w->deque) && weft__deque_pop(&w->deque, out)) return claimed(out);
+    bool sticky = w->sticky.head || !weft__inject_empty(&w->inbox), fifo = weft__deque_size(&w->fifo);
+    if (sticky && (!fifo || n & 1) && take_sticky(w, out)) return true;
+    if (fifo && take_fifo(w, out)) return true;
+    return (sticky && take_sticky(w, out)) || take_inject(w, out) || take_next(w, out);
+}
+
+static inline __attribute__((always_inline)) bool
 pick(struct worker *w, struct entry *out)
 {
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own; thieves take a hint from it */
     store_relaxed(&w->dispatches, n);
-    if (n % TIMER_TURN == 0 && weft__unlikely(weft__timers_next() != INT64_MAX)) weft__timers_poll();
-    if (n % TIMER_TURN == 0 && weft__unlikely(load_relaxed(&weft__sched.state) == SCHED_CLOSING))
-        (void)weft__sched_progress();
-    if (weft__unlikely(n % TURN == 0) && pick_turned(w, out, n / TURN)) return true;
-
-    if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out))
-        return true; /* relaxed: the exchange decides */
-    w->handoffs = 0;
-    if (weft__deque_pop(&w->deque, out)) return claimed(out);
-    if (n & 1 ? take_sticky(w, out) || take_fifo(w, out) : take_fifo(w, out) || take_sticky(w, out)) return true;
-    return take_inject(w, out) || take_next(w, out);
+    if (n % CHORE_TURN == 0 && weft__unlikely(pick_chores(w, out, n))) return true;
+    /* relaxed: the exchange decides */
+    if (load_relaxed(&w->next) && weft__sched_handoff(w) && take_next(w, out)) return true;
+    return pick_queued(w, out, n);
 }
 
 struct entry
@@ -219,11 +227,13 @@ settle(struct worker *w)
     struct context *c = w->left;
     enum leaving leaving = w->leaving;
     w->leaving = LEFT_NOTHING;
+    if (weft__likely(leaving == LEFT_PARKED)) {
+        weft__park_saved(c);
+        return;
+    }
     switch (leaving) {
     case LEFT_NOTHING:
-        break;
     case LEFT_PARKED:
-        weft__park_saved(c);
         break;
     case LEFT_YIELDED:
         if (c->home) keep(w, &c->run);
@@ -244,11 +254,10 @@ weft__place_arrived(struct context *c)
     settle(c->worker);
 }
 
-/* The context to go on in for e; NULL: there is no stack for the task, which has failed for that reason. */
-static struct context *
-target(struct worker *w, struct entry e)
+/* A new context for the task of e; NULL: there is no stack for it, and it has failed for that reason. */
+static weft__noinline struct context *
+new_target(struct worker *w, struct entry e)
 {
-    if (e.tag == 0) return weft__container(e.item, struct context, run);
     weft_task *t = weft__container(e.item, weft_task, run);
     struct context *c = weft__place_new(&w->stacks, t);
     if (weft__likely(c != NULL)) {
@@ -263,6 +272,13 @@ target(struct worker *w, struct entry e)
     return NULL;
 }
 
+/* The context to go on in for e; NULL: there is none. */
+static inline struct context *
+target(struct worker *w, struct entry e)
+{
+    return weft__likely(e.tag == 0) ? weft__container(e.item, struct context, run) : new_target(w, e);
+}
+
 bool
 weft__sched_place(struct worker *w, struct entry *e)
 {
@@ -271,7 +287,7 @@ weft__sched_place(struct worker *w, struct entry *e)
     return c != NULL;
 }
 
-static struct machine_context *
+static inline struct machine_context *
 enter(struct worker *w, struct context *to)
 {
     if (!to) {
@@ -284,8 +300,8 @@ enter(struct worker *w, struct context *to)
     return &to->machine;
 }
 
-void
-weft__sched_switch(struct context *c, enum leaving leaving, struct entry e)
+static inline __attribute__((always_inline)) void
+switch_from(struct context *c, enum leaving leaving, struct entry e)
 {
     struct worker *w = c->worker;
     struct context *to = e.item ? target(w, e) : NULL;
@@ -298,10 +314,18 @@ weft__sched_switch(struct context *c, enum leaving leaving, struct entry e)
 }
 
 void
+weft__sched_switch(struct context *c, enum leaving leaving, struct entry e)
+{
+    switch_from(c, leaving, e);
+}
+
+void
 weft__suspend(struct context *c)
 {
-    struct worker *w = c->worker;
-    if (!weft__park_woken(&c->parker)) weft__sched_switch(c, LEFT_PARKED, weft__sched_pick(w));
+    struct entry e;
+    if (weft__park_woken(&c->parker)) return;
+    if (!pick(c->worker, &e)) e.item = NULL;
+    switch_from(c, LEFT_PARKED, e);
 }
 
 void
@@ -329,11 +353,11 @@ weft__sched_exhausted(struct context *c)
 void
 weft_yield(void)
 {
-    struct worker *w = weft__worker();
+    struct worker *w = weft__worker_fast();
     struct context *c = w ? w->context : NULL;
-    if (!c || c->leaving) return;
-    struct entry e = weft__sched_pick(w);
-    if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
+    struct entry e;
+    if (weft__unlikely(!c || c->leaving)) return;
+    if (weft__likely(pick(w, &e))) switch_from(c, LEFT_YIELDED, e);
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
 }
 

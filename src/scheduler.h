@@ -83,8 +83,14 @@ bool weft__sched_place(struct worker *w, struct entry *e);
 /* Switches from the running context c to e; c comes back as `leaving` says. */
 void weft__sched_switch(struct context *c, enum leaving leaving, struct entry e);
 
+enum { HANDOFFS = 16 }; /* contexts that may go past the queues in a row */
+
 /* May w pass over its queues once more?  Counts it. */
-bool weft__sched_handoff(struct worker *w);
+static inline bool
+weft__sched_handoff(struct worker *w)
+{
+    return w->handoffs++ < HANDOFFS;
+}
 
 /* Puts a task that is not in any queue where the pool of its flags can find it.  w: the calling worker, or NULL. */
 void weft__sched_submit(struct worker *w, weft_task *t);
