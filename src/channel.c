@@ -264,7 +264,7 @@ put_locked(weft_channel *c, struct context *context, const void *values, size_t 
 int
 weft_channel_put_n_until(weft_channel *c, const void *values, size_t n, size_t *done, weft_time deadline)
 {
-    struct context *context = weft__context_current();
+    struct context *context = weft__context_fast();
     size_t mine, *put = done ? done : &mine;
     *put = 0;
     if (weft__cancelled(context)) return WEFT_ECANCELED;
@@ -278,23 +278,60 @@ weft_channel_put_n(weft_channel *c, const void *values, size_t n, size_t *done)
     return weft_channel_put_n_until(c, values, n, done, WEFT_FOREVER);
 }
 
+/* Parks the putter of one value, for whom there is no room.  Under the lock, which it releases. */
+static weft__noinline int
+put_parked(weft_channel *c, struct context *context, const void *value, weft_time deadline)
+{
+    struct operation op;
+    struct list ready = {NULL, NULL};
+    op.context = context;
+    register_in(&op, &c->putters, "channel put", 0, value);
+    op.registration.count = 1;
+    avail_add(c, 1);
+    if (weft__unlikely(!weft__list_empty(&c->watchers))) claim_watchers(c, &ready);
+    weft__unlock(&c->lock);
+    if (weft__unlikely(!weft__list_empty(&ready))) weft__waiter_wake_all(&ready);
+    return park_in(c, &op, &c->putters, deadline, 1);
+}
+
+/* The oldest in takers, claimed, if that is a taker and can still be woken; else nothing has changed, but that one who
+ * cannot be woken is not in the list any more. */
+static inline struct waiter *
+claim_taker(weft_channel *c)
+{
+    struct waiter *w = weft__container(c->takers.head, struct waiter, node);
+    if (weft__unlikely(w->index != TAKE)) return NULL;
+    weft__list_remove(&c->takers, &w->node);
+    return weft__likely(weft__park_claim(w->parker, w->ticket)) ? w : NULL;
+}
+
 int
 weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
 {
-    struct context *context = weft__context_current();
+    struct context *context = weft__context_fast();
+    size_t put = 0;
     if (weft__cancelled(context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
-    /* The common case: room, and nobody parked. */
-    bool plain = weft__ring_has_room(&c->ring) && weft__list_empty(&c->takers) && weft__list_empty(&c->watchers);
-    if (weft__likely(plain && load_relaxed(&c->code) == 0)) { /* relaxed: under the lock */
+    if (weft__unlikely(load_relaxed(&c->code))) { /* relaxed: under the lock */
+        return put_locked(c, context, value, 1, &put, deadline);
+    }
+    if (!weft__list_empty(&c->takers)) { /* to the oldest of them directly */
+        struct waiter *w = claim_taker(c);
+        if (weft__unlikely(!w)) return put_locked(c, context, value, 1, &put, deadline);
+        if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
+        weft__unlock(&c->lock);
+        weft__waiter_wake(w, 0, false);
+    } else if (weft__ring_has_room(&c->ring) && weft__list_empty(&c->watchers)) {
         weft__ring_put(&c->ring, value);
         avail_add(c, 1);
         weft__unlock(&c->lock);
-        spend(context, deadline);
-        return 0;
+    } else if (!weft__ring_has_room(&c->ring) && c->capacity != WEFT_UNBOUNDED && deadline != WEFT_NOW) {
+        return put_parked(c, context, value, deadline);
+    } else {
+        return put_locked(c, context, value, 1, &put, deadline);
     }
-    size_t put = 0;
-    return put_locked(c, context, value, 1, &put, deadline);
+    spend(context, deadline);
+    return 0;
 }
 
 int
@@ -351,7 +388,7 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
 int
 weft_channel_take_n_until(weft_channel *c, void *values, size_t max, size_t *got, weft_time deadline)
 {
-    struct context *context = weft__context_current();
+    struct context *context = weft__context_fast();
     size_t mine, *taken = got ? got : &mine;
     *taken = 0;
     if (weft__cancelled(context)) return WEFT_ECANCELED;
@@ -366,22 +403,54 @@ weft_channel_take_n(weft_channel *c, void *values, size_t max, size_t *got)
     return weft_channel_take_n_until(c, values, max, got, WEFT_FOREVER);
 }
 
+/* Parks the taker of one value, where there is none.  Under the lock, which it releases. */
+static weft__noinline int
+take_parked(weft_channel *c, struct context *context, void *value, weft_time deadline)
+{
+    struct operation op;
+    op.context = context;
+    register_in(&op, &c->takers, "channel take", TAKE, value);
+    weft__unlock(&c->lock);
+    return park_in(c, &op, &c->takers, deadline, 0);
+}
+
+/* The oldest in putters, claimed, if it has a single value and can still be woken; else as in claim_taker. */
+static inline struct waiter *
+claim_putter(weft_channel *c)
+{
+    struct waiter *w = weft__container(c->putters.head, struct waiter, node);
+    if (weft__unlikely(w->count > 1)) return NULL;
+    weft__list_remove(&c->putters, &w->node);
+    return weft__likely(weft__park_claim(w->parker, w->ticket)) ? w : NULL;
+}
+
 int
 weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
 {
-    struct context *context = weft__context_current();
+    struct context *context = weft__context_fast();
+    size_t taken = 0;
     if (weft__cancelled(context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
-    /* The common case: an element, and nobody parked. */
-    if (weft__likely(c->ring.count > 0 && weft__list_empty(&c->putters))) {
+    if (weft__list_empty(&c->putters)) {
+        if (c->ring.count == 0) {
+            bool park = deadline != WEFT_NOW && load_relaxed(&c->code) == 0; /* relaxed: under the lock */
+            if (weft__likely(park)) return take_parked(c, context, value, deadline);
+            return take_locked(c, context, value, 1, &taken, deadline);
+        }
         weft__ring_take(&c->ring, value);
         avail_sub(c, 1);
         weft__unlock(&c->lock);
-        spend(context, deadline);
-        return 0;
+    } else {
+        struct waiter *w = c->capacity == 0 ? claim_putter(c) : NULL; /* else its value goes into the ring */
+        if (weft__unlikely(!w)) return take_locked(c, context, value, 1, &taken, deadline);
+        if (value) weft__ring_copy(value, w->slot, c->ring.elem_size);
+        w->count = 0;
+        avail_sub(c, 1);
+        weft__unlock(&c->lock);
+        weft__waiter_wake(w, 0, false);
     }
-    size_t taken = 0;
-    return take_locked(c, context, value, 1, &taken, deadline);
+    spend(context, deadline);
+    return 0;
 }
 
 int

@@ -75,7 +75,8 @@ bool
 weft__park_claim(struct parker *p, uint64_t ticket)
 {
     weft__hook();
-    uint64_t word = load_relaxed(&p->word); /* relaxed: W1 decides */
+    uint64_t word = with_state(ticket, SAVED);                                                      /* mostly */
+    if (weft__likely(cas_acq_rel(&p->word, &word, with_state(ticket, CLAIMED_SAVED)))) return true; /* W1, as there */
     return with_state(word, 0) == with_state(ticket, 0) && claim(p, word);
 }
 

@@ -22,11 +22,12 @@ bool weft__ring_reserve(struct ring *r, size_t places);
 void weft__ring_write(struct ring *r, const void *values, size_t n);
 void weft__ring_read(struct ring *r, void *values, size_t n);
 
-/* Copies one element; the common size as one move. */
+/* Copies one element; the common sizes as one move. */
 static inline void
 weft__ring_copy(void *to, const void *from, size_t size)
 {
     if (size == sizeof(void *)) memcpy(to, from, sizeof(void *));
+    else if (size == sizeof(int)) memcpy(to, from, sizeof(int));
     else if (size) memcpy(to, from, size);
 }
 

@@ -50,6 +50,14 @@ weft__context_current(void)
     return w ? w->context : NULL;
 }
 
+/* The same for paths that are taken often. */
+static inline struct context *
+weft__context_fast(void)
+{
+    struct worker *w = weft__worker_fast();
+    return w ? w->context : NULL;
+}
+
 /* Does the calling worker have nothing that others could steal, where there are others?  false on a plain thread. */
 bool weft__sched_hungry(void);
 

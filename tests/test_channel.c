@@ -190,8 +190,7 @@ TEST(channel, each, "weft_channel_each takes into a variable of any type until t
     if (!CHECK_INT(weft_channel_new(&c, sizeof p, 8), 0)) return;
     for (int32_t i = 1; i <= 5; i++) CHECK_INT(weft_channel_put(c, &(struct pair){i, i * i}), 0);
     weft_channel_close(c, 0);
-    weft_channel_each(c, p)
-    {
+    weft_channel_each(c, p) {
         keys += p.key;
         weights += p.weight;
     }

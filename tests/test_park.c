@@ -163,8 +163,8 @@ WORKER_TEST(park, busy_elsewhere, "schedule: a task that is parked in something 
     CHECK_INT(weft_channel_new(&full, sizeof(int), 0), 0);
     CHECK_INT(weft_channel_new(&empty, sizeof(int), 1), 0);
     weft_task *late = unscheduled(nothing, NULL, WEFT_STICKY);
-    weft_task *t[] = {asynced(put_one, full),      asynced(take_one, empty),      asynced(sleep_a_while, NULL),
-                      asynced(wait_for, late),     asynced(wait_long_for, late)};
+    weft_task *t[] = {asynced(put_one, full), asynced(take_one, empty), asynced(sleep_a_while, NULL),
+                      asynced(wait_for, late), asynced(wait_long_for, late)};
     weft_yield();
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         CHECK(weft_task_isstarted(t[i]));
