@@ -116,9 +116,22 @@ claimed(struct entry *e)
     return true;
 }
 
+/* Where many contexts are ready, they are not in the cache any more: what one needs that comes soon is fetched while
+ * others run.  Its frames lie right below it on its stack. */
+static inline void
+fetch_ahead(const struct deque *d)
+{
+    enum { AHEAD = 3, LINES_BELOW = 5, LINES_ABOVE = 3 };
+    if (weft__likely(weft__deque_size(d) <= AHEAD)) return;
+    int64_t i = load_relaxed(&d->top) + AHEAD; /* relaxed: any entry will do, nothing is read through it */
+    const char *c = (const char *)weft__deque_read(load_relaxed(&d->array), i).item; /* relaxed: the owner's own store */
+    for (int k = -LINES_BELOW; k < LINES_ABOVE; k++) __builtin_prefetch(c + k * WEFT_CACHE_LINE);
+}
+
 static inline bool
 take_fifo(struct worker *w, struct entry *out)
 {
+    fetch_ahead(&w->fifo);
     return weft__deque_take(&w->fifo, out) && claimed(out);
 }
 
