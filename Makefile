@@ -5,6 +5,7 @@
 #   make demo             builds and shows the example application
 #   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
+#   make model            the protocols between threads, exhaustively: tests/model_*.c, and the mutants that must be found
 #   make stress T=60      the stress programs, T seconds each, and the simulator; SEEDS=0: without it
 #   make simulate         the tests in the simulator, SEEDS seeds from FIRST on; make sim-mutants: whether it finds defects
 #   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
@@ -279,6 +280,10 @@ cxx: $(B)/cxx_exceptions-static $(B)/cxx_exceptions-shared
 # Every allocation and system call fails, one after the other.
 faults: $(B)/faults
 	+@MAKE='$(MAKE)' tools/faults $(B)
+
+.PHONY: model
+model:
+	@CC='$(CC)' tools/model $(MODELS)
 
 T ?= 10
 stress: stress-programs

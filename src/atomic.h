@@ -1,6 +1,6 @@
 /* atomic.h - C11 atomics under short names, the fences, and a lock that is held for nanoseconds.  [layer 0]
  *
- * One source serves production, the sanitizers and model checkers: nothing else in src/ includes <stdatomic.h>.
+ * One source serves production, the sanitizers and the models (tests/explore.h): nothing else in src/ includes <stdatomic.h>.
  * Every use names its order, and says nearby what it pairs with. */
 #ifndef WEFT_SRC_ATOMIC_H
 #define WEFT_SRC_ATOMIC_H
@@ -12,7 +12,8 @@
 
 #include "arch/cpu.h"
 
-#if defined(__has_feature)
+/* Under the explorer (tests/explore.h) the code is instrumented as for TSan, but nothing else of that is there. */
+#if defined(__has_feature) && !defined(WEFT_MODEL)
 #if __has_feature(thread_sanitizer)
 #define WEFT_TSAN 1
 #endif
@@ -20,7 +21,7 @@
 #define WEFT_ASAN 1
 #endif
 #endif
-#if defined(__SANITIZE_THREAD__) && !defined(WEFT_TSAN)
+#if defined(__SANITIZE_THREAD__) && !defined(WEFT_TSAN) && !defined(WEFT_MODEL)
 #define WEFT_TSAN 1
 #endif
 #if defined(__SANITIZE_ADDRESS__) && !defined(WEFT_ASAN)
@@ -66,7 +67,7 @@ weft__fence(void)
 #if defined(WEFT_TSAN)
     static _Atomic int word;
     atomic_fetch_add_explicit(&word, 0, memory_order_seq_cst);
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && !defined(WEFT_MODEL)
     __asm__ volatile("lock orq $0, (%%rsp)" ::: "memory", "cc");
 #else
     atomic_thread_fence(memory_order_seq_cst);
@@ -86,6 +87,9 @@ typedef struct weft__lock {
 } weft__lock;
 
 void weft__lock_slow(weft__lock *l);
+#if defined(WEFT_MODEL)
+void weft__model_await(_Atomic uint32_t *word, uint32_t value); /* the explorer's: blocks until that is its value */
+#endif
 
 static inline bool
 weft__trylock(weft__lock *l)
@@ -97,6 +101,9 @@ weft__trylock(weft__lock *l)
 static inline void
 weft__acquire(weft__lock *l)
 {
+#if defined(WEFT_MODEL)
+    weft__model_await(&l->held, 0); /* a model does not spin */
+#endif
     if (!weft__trylock(l)) weft__lock_slow(l);
 }
 

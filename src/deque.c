@@ -46,7 +46,9 @@
  * slot: a thief between T4 and T5 would start a descriptor that has been reused.  Splitting the deque in a private and
  * a shared part (Lace, ToPC 2014): saves O2, but hides tasks from thieves while the owner computes.
  *
- * Checked.  tests/test_deque.c, tests/stress_deque.c.
+ * Checked.  tests/model_deque.c: every execution of small cases, and each fence and order is needed, but for the
+ * acquire of T1 (T2 comes next) and the release of O6 (top is there already, and the thief's CAS fails).
+ * tests/test_deque.c, tests/stress_deque.c.
  */
 #include "deque.h"
 
@@ -55,7 +57,7 @@
 
 #include <stdlib.h>
 
-#if defined(WEFT_HARD)
+#if defined(WEFT_HARD) || defined(WEFT_MODEL)
 enum { FIRST_CAPACITY = 2 };
 #else
 enum { FIRST_CAPACITY = 256 };

@@ -13,11 +13,17 @@
 #define WEFT_RETURN_ADDRESS "ra"
 #endif
 
+#if defined(WEFT_MODEL)
+void weft__model_pause(void); /* the explorer's (tests/explore.h): lets others go on */
+#endif
+
 /* Tells the core that this is a spin loop. */
 static inline void
 weft__pause(void)
 {
-#if defined(__x86_64__)
+#if defined(WEFT_MODEL)
+    weft__model_pause();
+#elif defined(__x86_64__)
     __asm__ volatile("pause");
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory"); /* yield does nothing on most cores; isb waits about as long as x86's pause */
