@@ -130,7 +130,7 @@ stream(Channel &c, int putters, int takers, uint64_t n)
 void
 pingpong(bench_sample *s)
 {
-    uint64_t n = static_cast<uint64_t>(bench_size(100000, 20000));
+    uint64_t n = static_cast<uint64_t>(bench_size(50000, 10000));
     unbuffered there, back;
     fiber pong = start([&] {
         for (uint64_t i = 0; i < n; i++) put(back, take(there));
@@ -151,7 +151,7 @@ void
 stream_unbuffered(bench_sample *s)
 {
     unbuffered c;
-    s->values[0] = stream(c, 1, 1, static_cast<uint64_t>(bench_size(100000, 20000)));
+    s->values[0] = stream(c, 1, 1, static_cast<uint64_t>(bench_size(50000, 10000)));
 }
 
 void

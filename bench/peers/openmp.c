@@ -94,7 +94,7 @@ queens_root(void *arg)
 static void
 fib_tree(struct bench_sample *s)
 {
-    fib_sample(s, fib_root);
+    fib_sample_of(s, bench_size(27, 22), fib_root);
 }
 
 static void
