@@ -18,7 +18,8 @@
  *     int main(void) { init; pthread_create; push; pop; pthread_join; assert; }
  *
  * Keep it tiny: the number of states grows with the product of the lengths of the threads.  What main does before the
- * first pthread_create and after the last pthread_join costs nothing.  main may be one of the threads.
+ * first pthread_create and after the last pthread_join costs nothing.  main may be one of the threads; when it returns, it
+ * ends the execution, whatever the others wait for.
  *
  * What fails: an assert or abort; a data race of plain accesses, an access to freed memory or outside of any block of
  * malloc; all threads blocked (a lost wake-up, a deadlock); a situation that explore_reached names and that is never reached.

@@ -114,6 +114,7 @@ struct thread {
     bool holds; /* its next access follows at once: nobody else comes between */
     void *(*run)(void *);
     void *arg, *result;
+    int error; /* errno */
     jmp_buf at, begin;
     bool begun, can_begin;
 };

@@ -25,6 +25,7 @@ int explore_pthread_mutex_unlock(pthread_mutex_t *m);
 int explore_sched_yield(void);
 int explore_clock_gettime(clockid_t clock, struct timespec *out);
 long explore_syscall(long number, ...);
+int *explore_errno_location(void);
 _Noreturn void explore_abort(void);
 _Noreturn void explore_assert_fail(const char *what, const char *file, unsigned line, const char *function);
 

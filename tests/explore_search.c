@@ -255,7 +255,10 @@ search_access(uintptr_t address, int use)
     if (threads_live <= 1) return;
     struct habit *h = habit_of(address);
     bool news = joins(&h->user);
-    if (use & (USE_STORE | USE_UPDATE)) news |= joins(&h->writer);
+    if (use & (USE_STORE | USE_UPDATE)) {
+        news |= h->writer == NOBODY && h->user == SEVERAL; /* others load it, and took it for constant */
+        news |= joins(&h->writer);
+    }
     if ((use & USE_STRONG) && !h->strong) {
         h->strong = true;
         news = true;
@@ -335,7 +338,7 @@ first_thread(void *arg)
     (void)arg;
     int status = model_main();
     if (status != 0) search_fail("main returned %d", status);
-    return NULL;
+    leave(ENDED); /* as a process does: other threads may sleep for ever */
 }
 
 static enum end

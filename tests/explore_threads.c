@@ -261,7 +261,9 @@ static long
 futex_wait(uintptr_t word, uint32_t value, const struct timespec *limit, void *pc)
 {
     search_access(word, USE_LOAD | USE_STRONG);
-    bool equal = memory_latest(memory_locate(word, 4)) == value;
+    struct location *x = memory_locate(word, 4);
+    bool equal = memory_latest(x) == value;
+    skip_to(x, x->count - 1); /* the kernel has seen it for the thread */
     thread_read(me, equal);
     if (tracing) trace(equal ? "futex wait" : "futex wait, refused", -1, word, value, "", pc);
     if (!equal) return -1;
@@ -269,6 +271,7 @@ futex_wait(uintptr_t word, uint32_t value, const struct timespec *limit, void *p
     me->timed_out = false;
     block(ON_FUTEX, word, value);
     if (any_time && me->timed_out && virtual_now < me->deadline) virtual_now = me->deadline;
+    if (!me->timed_out) skip_to(x, x->count - 1); /* as its waker left it */
     thread_read(me, me->timed_out);
     if (tracing) trace(me->timed_out ? "futex wait timed out" : "futex wait ended", -1, word, value, "", pc);
     return me->timed_out ? -1 : 0;
@@ -313,6 +316,13 @@ membarrier(int command, void *pc)
     memory_fence(me->id, SEQ_CST);
     thread_read(me, 4);
     return 0;
+}
+
+/* Each thread has its own. */
+int *
+explore_errno_location(void)
+{
+    return &me->error;
 }
 
 long
