@@ -35,14 +35,15 @@
  * there is one as long as anybody sleeps.
  *
  *      sentinel                                          thread with a nearer deadline, or a hand-off
- *      D1  wakes_at = next deadline (or shallow = false) N1  publish the deadline (or handoff = true)
+ *      D1  wakes_at = next deadline (or clear handoff,   N1  publish the deadline (or handoff = true)
+ *          and shallow = false if it was clear)
  *      D2  fence                                         N2  fence
  *      D3  look at the deadlines (or handoff) again      N3  if wakes_at is later (or !shallow): kick the sentinel
  *
  * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free
  * set of sleepers: sleeping is a system call, a lock costs nothing beside it.
  *
- * Checked.  tests/test_fairness.c, tests/stress_spawn.c.
+ * Checked.  tests/test_fairness.c, tests/stress_spawn.c, and every promise above in the simulator (tests/sim_weft.c).
  */
 #include "clock.h"
 #include "deadlock.h"
@@ -223,10 +224,12 @@ watch_begin(struct idle *i, struct worker *w, struct watch *watch)
     if (!i->sentinel && load_relaxed(&w->asleep)) i->sentinel = w; /* relaxed: under the lock */
     bool is = i->sentinel == w;
     if (is) {
-        watch->shallow = load_relaxed(&i->handoff) || any_handoff(w->pool);
+        /* Cleared first: what is set from here on is for D3 to see, since its N3 may have found us still shallow.
+         * acquire: the workers are looked at after it. */
+        bool handoff = swap_acquire(&i->handoff, false);
+        watch->shallow = handoff || any_handoff(w->pool);
         watch->deadline = weft__timers_next();
-        store_relaxed(&i->handoff, false); /* relaxed, as the next two: D2 orders them */
-        store_relaxed(&i->shallow, watch->shallow);
+        store_relaxed(&i->shallow, watch->shallow); /* relaxed, as the next: D2 orders them */
         store_relaxed(&i->wakes_at, watch->deadline);
     }
     weft__unlock(&i->lock);
@@ -263,7 +266,7 @@ doze(struct worker *w)
         }
         int64_t look = weft__deadlock_look(&dead);
         weft__futex_wait(&w->futex, ASLEEP, look < deadline ? look : deadline); /* S4 */
-        uint32_t word = load_acquire(&w->futex);       /* acquire: pairs with P4 */
+        uint32_t word = load_acquire(&w->futex);                                /* acquire: pairs with P4 */
         if (word == WOKEN) return;
         if (word == KICKED) cas_acquire(&w->futex, &word, ASLEEP); /* unless WOKEN has come */
     }
