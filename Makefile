@@ -207,8 +207,10 @@ $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 WRAPPED := pthread_create pthread_join pthread_detach pthread_sigmask pthread_mutex_lock pthread_mutex_unlock \
     pthread_cond_wait pthread_cond_signal pthread_cond_broadcast clock_gettime time nanosleep clock_nanosleep sleep usleep \
     sched_yield sched_getaffinity sched_setaffinity weft__worker weft__worker_set weft__hook weft__lock_slow weft__futex_wait \
-    weft__futex_wake weft__fence_init weft__fence_heavy
-SIM_OBJECTS := $(patsubst %.c,$(B)/sim-own/%.o,tests/runner_sim.c $(sort $(wildcard tests/sim*.c)))
+    weft__futex_wake weft__fence_init weft__fence_heavy stress_main
+SIM_OWN := tests/runner_sim.c tests/sim.c tests/sim_report.c tests/sim_weft.c tests/sim_wrap.c
+SIM_TESTS := $(TESTS) tests/stress_kit.c $(filter-out $(SIM_OWN),$(wildcard tests/sim*.c))
+SIM_OBJECTS := $(SIM_OWN:%.c=$(B)/sim-own/%.o) $(SIM_TESTS:%.c=$(B)/plain/%.o) $(B)/sim-stress/spawn.o $(B)/sim-stress/channel.o
 
 .PHONY: sim simulate sim-mutants
 sim: $(B)/sim
@@ -227,7 +229,13 @@ $(B)/sim-own/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(quiet)$(COMPILE) -DWEFT_TEST_PLAIN -c -o $@ $<
 
-$(B)/sim: $(SIM_OBJECTS) $(patsubst %.c,$(B)/plain/%.o,$(TESTS)) $(STATIC)
+# Rounds of the stress programs are tests there; STRESS_TSAN: small ones.
+$(B)/sim-stress/%.o: tests/stress_%.c $(B)/flags
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(quiet)$(COMPILE) $(SEAM) -Dmain=stress_$*_main -DSTRESS_TSAN=1 -c -o $@ $<
+
+$(B)/sim: $(SIM_OBJECTS) $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -no-pie $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(TEST_LIBS)
 

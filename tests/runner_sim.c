@@ -9,11 +9,12 @@
  *       -n SEEDS    how many seeds, from FIRST on; -t: and no more after so many seconds
  *       -f TEXT     only tests whose "suite/id: sentence" contains TEXT
  *
- * The seed decides everything: the test (they take turns), the number of workers and of cores, the strategy, every switch.
+ * The seed decides everything: the test (they take turns, the scenarios more often), the number of workers and of cores, the strategy, every switch.
  * For a failure it prints what happened, where every thread was, and the command that repeats it.  Ends with the number of
  * tests that passed with all of their seeds, "N passed, N failed"; exits with 1 on failures. */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ struct job {
 
 static const struct test_case *tests[MOST_TESTS];
 static unsigned runs[MOST_TESTS], failures[MOST_TESTS];
-static int count;
+static int count, scenarios; /* those that were made for the simulator come first */
 
 static struct {
     bool list, verbose, stop, repeat;
@@ -92,6 +93,22 @@ choose_tests(void)
         if (!reason) tests[kept++] = tests[i];
     }
     count = kept;
+    for (int i = 0; i < count; i++) {
+        const struct test_case *test = tests[i];
+        if (strncmp(test->suite, "sim", 3) != 0) continue;
+        tests[i] = tests[scenarios];
+        tests[scenarios++] = test;
+    }
+}
+
+/* Every second seed is for a scenario. */
+static int
+test_of(uint64_t seed)
+{
+    int others = count - scenarios;
+    if (scenarios == 0 || others == 0) return (int)(seed % (uint64_t)count);
+    uint64_t half = seed / 2;
+    return seed % 2 ? (int)(half % (uint64_t)scenarios) : scenarios + (int)(half % (uint64_t)others);
 }
 
 /* ---- In the child ---- */
@@ -118,6 +135,7 @@ child(struct job *j)
     setenv("WEFT_NUM_THREADS", number, 1);
     snprintf(number, sizeof number, "%u", (unsigned)j->seed);
     setenv("WEFT_TEST_SEED", number, 1);
+    mallopt(M_PERTURB, 0x5a); /* what was freed is no longer what it was */
     sim_report_crashes();
     sim_run(&plan, body, j, &j->result->totals);
     j->result->finished = true;
@@ -244,7 +262,7 @@ run_seeds(void)
         if (more && running < options.jobs) {
             struct job *j = job_of(jobs, 0);
             j->seed = seed++;
-            j->test = (int)(j->seed % (uint64_t)count);
+            j->test = test_of(j->seed);
             j->again = false;
             launch(j);
             running++;

@@ -12,6 +12,7 @@ static const struct {
     {"cgroup/", "one thread"},
     {"clock/", "one thread, real time"},
     {"config/", "one thread"},
+    {"deadlock/", "about the threads of the process, in children of it"},
     {"context/", "one thread, below the scheduler"},
     {"error/", "one thread"},
     {"tls/", "about the compiled code, and real threads"},

@@ -65,7 +65,8 @@
 #define CHECK_STR(actual, expected) test__check_str((actual), (expected), __FILE__, __LINE__, #actual)
 
 /* Runs fn in a forked child and returns whether a signal killed it after it had written text to stderr.  What happened
- * instead is recorded beside the failed check.  Under ThreadSanitizer, which does not follow forks: true, unseen. */
+ * instead is recorded beside the failed check.  Under ThreadSanitizer, which does not follow forks, and in the simulator: true,
+ * unseen. */
 bool test_dies(void (*fn)(void), const char *text);
 
 /* The number of ordinary workers of a runtime that the test starts with no configuration of its own. */
