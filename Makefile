@@ -7,6 +7,7 @@
 #   make faults           the n-th failure of every allocation and system call
 #   make model            the protocols between threads, exhaustively: tests/model_*.c, and the mutants that must be found
 #   make stress T=60      the stress programs, T seconds each, and the simulator; SEEDS=0: without it
+#   make stress-mutants   whether the stress programs find defects; SEED=N make stress repeats a run
 #   make simulate         the tests in the simulator, SEEDS seeds from FIRST on; make sim-mutants: whether it finds defects
 #   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
 #   make bench-figure     draws docs/benchmarks.svg from their last run
@@ -178,7 +179,7 @@ $(STATIC): $(OBJECTS)
 # They see the internals, so tests and stress programs link the static library; benchmarks measure the shared one, except
 # of what is inside only.
 
-.PHONY: test-plain test-criterion check cxx faults stress stress-programs bench bench-figure bench-programs where
+.PHONY: test-plain test-criterion check cxx faults stress stress-programs stress-mutants bench bench-figure bench-programs where
 test-plain: $(B)/test-plain
 test-criterion: $(B)/test-criterion
 stress-programs: $(STRESSES)
@@ -297,6 +298,9 @@ T ?= 10
 stress: stress-programs
 	+@MAKE='$(MAKE)' tools/stress $(T) $(STRESSES)
 	+@[ $(SEEDS) = 0 ] || $(MAKE) --no-print-directory FIRST=$$(date +%s) simulate sim-mutants
+
+stress-mutants:
+	+@MAKE='$(MAKE)' tools/stress-mutants
 
 # With the peers that can be installed; PEERS=0: without any, and nothing is installed for them.
 bench:

@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "fence.h"
 #include "futex.h"
+#include "hook.h"
 #include "scheduler.h"
 
 void
@@ -65,6 +66,7 @@ live(bool also[2])
         for (int k = 0; k < weft__sched.count; k++)
             ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
     }
+    weft__hook();
     weft__fence(); /* E2: the second sum comes after the first, and after E1 */
     for (int kind = 0; kind < 2; kind++) {
         if (!also[kind]) continue;
@@ -99,6 +101,7 @@ static bool
 step(enum sched_state from, enum sched_state to)
 {
     int expected = (int)from;
+    weft__hook();
     return cas_seq_cst(&weft__sched.state, &expected, (int)to);
 }
 

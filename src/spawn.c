@@ -69,6 +69,7 @@ count_in(struct worker *w, bool daemon)
 {
     weft__sched_made(w, daemon); /* M1 of lifecycle.c */
     if (w) return true;
+    weft__hook();
     int state = load_seq_cst(&weft__sched.state); /* M2 */
     if (state != SCHED_STOPPED && state != SCHED_LEAVING) return true;
     weft__sched_ended(NULL, daemon);         /* M3 */
@@ -81,6 +82,7 @@ weft__spawn_submit(struct worker *w, weft_task *t)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
+    weft__hook();
     if (!w) weft__sched_visit();
     bool counted = count_in(w, daemon);
     if (counted) {

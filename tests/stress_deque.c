@@ -191,8 +191,9 @@ join(void)
     uint64_t tag = (uint64_t)number * PHASES + QUEUED;
     struct entry e;
     if (load_relaxed(&i->run.ticket) != tag) return; /* relaxed: the claim decides */
-    if (weft__deque_pop_this(&r->d, r->index[number]) ||
-        (weft__deque_at_bottom(&r->d, r->index[number]) && weft__deque_pop(&r->d, &e))) {
+    bool lowest = stress_dice(&r->random, 8);        /* a claim goes everywhere */
+    if ((lowest && weft__deque_pop_this(&r->d, r->index[number])) ||
+        (lowest && weft__deque_at_bottom(&r->d, r->index[number]) && weft__deque_pop(&r->d, &e))) {
         popped(number);
     } else if (claim(i, number)) {
         r->d.stale++;

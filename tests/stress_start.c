@@ -40,14 +40,9 @@ static long rounds[N_KINDS];
 static atomic_long starts, stops, runs, busy, refused, spawned, dropped, cancelled, dumps, shortages;
 static int nowhere; /* /dev/null */
 
-#define CALLS(X)                                                                                                       \
-    X(C_NONE, "nothing")                                                                                               \
-    X(C_START, "weft_start")                                                                                           \
-    X(C_STOP, "weft_stop")                                                                                             \
-    X(C_RUN, "weft_run") X(C_SPAWN, "spawning") X(C_JOIN, "weft_join") X(C_ASK, "weft_nworkers")                       \
-        X(C_DUMP, "weft_dump") X(C_CHANNEL, "a channel")
-enum call { CALLS(NAME) N_CALLS };
-static const char *const call_texts[] = {CALLS(TEXT)};
+enum call { C_NONE, C_START, C_STOP, C_RUN, C_SPAWN, C_JOIN, C_ASK, C_DUMP, C_CHANNEL };
+static const char *const call_texts[] = {"nothing",   "weft_start",    "weft_stop", "weft_run", "weft_spawn_with",
+                                         "weft_join", "weft_nworkers", "weft_dump", "a channel"};
 
 /* What a thread knows of itself. */
 struct actor {
@@ -65,13 +60,8 @@ now_in(const struct actor *a, enum call call)
 /* ---- Tasks ----------------------------------------------------------------------------------------------------------- */
 
 /* What a task does; the first ones end by themselves. */
-#define BODIES(X)                                                                                                      \
-    X(NOTHING, "nothing")                                                                                              \
-    X(YIELDS, "yields")                                                                                                \
-    X(SLEEPS, "sleeps") X(PARENT, "parent") X(PARKS, "parks") X(BLOCKS, "blocks") X(SPINS, "spin"                      \
-                                                                                           "s")
-enum body { BODIES(NAME) N_BODIES, N_FINITE = PARKS };
-static const char *const body_texts[] = {BODIES(TEXT)};
+enum body { NOTHING, YIELDS, SLEEPS, PARENT, PARKS, BLOCKS, SPINS, N_BODIES, N_FINITE = PARKS };
+static const char *const body_texts[] = {"nothing", "yields", "sleeps", "parent", "parks", "blocks", "spins"};
 
 struct job {
     enum body body;
