@@ -5,8 +5,9 @@
 
 #include <stddef.h>
 
-/* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve. */
-__attribute__((tls_model("initial-exec"), visibility("hidden"))) _Thread_local struct worker *weft__tls_worker;
+/* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve.
+ * used: assembly names it (tls.h), which link-time optimisation does not see. */
+__attribute__((tls_model("initial-exec"), visibility("hidden"), used)) _Thread_local struct worker *weft__tls_worker;
 
 /* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty
  * asm makes each call's result its own. */
