@@ -52,6 +52,8 @@ weft__sched_retire(struct worker *w)
         add_seq_cst(&weft__sched.made[kind], load_relaxed(&w->made[kind]));   /* relaxed: the worker has left */
         add_seq_cst(&weft__sched.ended[kind], load_relaxed(&w->ended[kind])); /* as above */
     }
+    for (int k = 0; k < COUNTS; k++)
+        add_relaxed(&weft__sched.counts[k], load_relaxed(&w->counts[k])); /* relaxed: for people */
 }
 
 /* What was made less what had been ended before that. */

@@ -38,6 +38,7 @@ void
 weft__place_put(struct worker *w, struct context *c, weft_task *t)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
+    weft__count(w, COUNT_STARTED);
     c->task = t;
     c->leaving = false;
     t->run.outer = NULL;

@@ -241,6 +241,7 @@ settle(struct worker *w)
     enum leaving leaving = w->leaving;
     w->leaving = LEFT_NOTHING;
     if (weft__likely(leaving == LEFT_PARKED)) {
+        weft__count(w, COUNT_PARKED);
         weft__park_saved(c);
         return;
     }

@@ -21,6 +21,7 @@ struct sched {
     weft_scope root;
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
+    _Atomic uint64_t counts[COUNTS]; /* by workers of earlier runs */
     _Atomic uint32_t visitors; /* plain threads between a push and their last look at a worker */
 };
 

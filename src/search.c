@@ -37,7 +37,10 @@ weft__steal(struct worker *w, struct entry *out, bool *again)
         int first = (int)weft__rng_below(&w->rng, (uint32_t)size);
         for (int k = 0; k < size; k++) {
             struct worker *v = workers[w->victims[begin + (first + k) % size]];
-            if (steal_from(&v->deque, out, again) || steal_from(&v->fifo, out, again)) return true;
+            if (steal_from(&v->deque, out, again) || steal_from(&v->fifo, out, again)) {
+                weft__count(w, COUNT_STOLEN);
+                return true;
+            }
         }
     }
     return false;
@@ -67,6 +70,7 @@ weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, 
             watch->next = NULL;
             if (!cas_acquire(&v->next, &c, NULL)) return false; /* acquire: pairs with the hand-off */
             *out = (struct entry){&c->run, 0};
+            weft__count(w, COUNT_STOLEN);
             return true;
         }
         watch->next = NULL;

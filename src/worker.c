@@ -29,6 +29,7 @@ search(struct worker *w, struct entry *out)
 {
     struct handoff_watch watch = {.next = NULL};
     if (!weft__idle_search(w)) return false;
+    weft__count(w, COUNT_SEARCHES);
     int64_t now = weft__clock_now(), end = now + (w->alone || weft__sched.oversubscribed ? 0 : SEARCH_NS);
     for (int pauses = 1;; pauses = pauses < PAUSES_MOST ? 2 * pauses : pauses) {
         if (look(w, &watch, now, out)) {
@@ -40,6 +41,17 @@ search(struct worker *w, struct entry *out)
         now = weft__clock_now();
         if (weft__timers_next() <= now) weft__timers_poll();
     }
+}
+
+static void
+sleep_counted(struct worker *w)
+{
+    int64_t begin = weft__clock_now();
+    store_relaxed(&w->asleep_since, begin); /* relaxed, as the next: for people */
+    weft__idle_sleep(w);
+    store_relaxed(&w->asleep_since, 0);
+    weft__count(w, COUNT_SLEEPS);
+    bump(&w->counts[COUNT_IDLE_NS], (uint64_t)(weft__clock_now() - begin));
 }
 
 void
@@ -55,7 +67,7 @@ weft__worker_loop(struct worker *w)
             continue;
         }
         if (weft__sched_progress()) continue;
-        if (!weft__sched_stopping()) weft__idle_sleep(w);
+        if (!weft__sched_stopping()) sleep_counted(w);
     }
     weft__idle_found(w);
 }

@@ -17,6 +17,17 @@
 /* What the context that was just left needs from its successor (scheduler.c). */
 enum leaving { LEFT_NOTHING, LEFT_PARKED, LEFT_YIELDED, LEFT_ENDED };
 
+/* What a worker counts besides tasks: on paths that cost more than a few nanoseconds anyway (stats.c). */
+enum count {
+    COUNT_STARTED, /* tasks on a stack of their own */
+    COUNT_PARKED,  /* switches away from a context that waits */
+    COUNT_STOLEN,
+    COUNT_SEARCHES,
+    COUNT_SLEEPS,
+    COUNT_IDLE_NS, /* asleep */
+    COUNTS
+};
+
 struct worker {
     /* The worker's own. */
     struct context *context; /* the one that runs; NULL: the worker's own stack does */
@@ -42,6 +53,8 @@ struct worker {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t dispatches;
     _Atomic uint64_t made[2];  /* tasks scheduled and tasks ended by this worker: */
     _Atomic uint64_t ended[2]; /* [0] ordinary, [1] daemons */
+    _Atomic uint64_t counts[COUNTS];
+    _Atomic int64_t asleep_since; /* 0: it is awake */
 
     /* Others write. */
     weft__aligned(WEFT_CACHE_LINE) _Atomic(struct context *) next; /* woken by the running task: the hand-off */
@@ -77,6 +90,12 @@ struct pool {
     struct worker **workers;
     int count;
 };
+
+static inline void
+weft__count(struct worker *w, enum count which)
+{
+    bump(&w->counts[which], 1);
+}
 
 /* idle.c */
 
