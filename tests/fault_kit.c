@@ -167,9 +167,10 @@ held(enum what what, size_t *bytes)
 static void
 forget(void)
 {
-    enum { MOST = 64 };
-    const void *address[MOST];
-    size_t size[MOST], n = 0;
+    enum { MOST = 4096 };
+    static const void *address[MOST];
+    static size_t size[MOST];
+    size_t n = 0;
     pthread_mutex_lock(&table.mutex);
     for (size_t i = 0; i < SLOTS; i++) {
         if (table.slots[i].what == DESCRIPTORS && n < MOST) {
@@ -221,7 +222,7 @@ WRAP(void, free, void *p)
 
 WRAP(void *, mmap, void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    if (due(F_MMAP)) return MAP_FAILED;
+    if (due(flags & MAP_STACK ? F_MMAP : F_MMAP | F_DESCRIPTORS)) return MAP_FAILED;
     void *p = __real_mmap(address, size, protection, flags, fd, offset);
     if (p != MAP_FAILED) enter(flags & MAP_STACK ? STACKS : DESCRIPTORS, p, size);
     return p;
@@ -433,7 +434,7 @@ one_thread(void)
     return false;
 }
 
-static weft_task *hoard[128 * 1024];
+static weft_task *hoard[1024 * 1024];
 static size_t hoarded;
 
 /* Without a further mapping. */

@@ -46,7 +46,8 @@ enum fault_call {
     F_PRCTL = 1 << 20,
     F_HWLOC_INIT = 1 << 21,
     F_HWLOC_LOAD = 1 << 22,
-    F_LIE = 1 << 23, /* F_GUARD, from before the start on */
+    F_LIE = 1 << 23,         /* F_GUARD, from before the start on */
+    F_DESCRIPTORS = 1 << 24, /* mmap of memory for descriptors */
     F_ALL = (1 << 23) - 1,
     F_MEMORY = F_MALLOC | F_CALLOC | F_ALIGNED | F_MMAP | F_MPROTECT | F_GUARD | F_NOHUGE
 };

@@ -33,6 +33,7 @@ static const struct fault faults[] = {
     {"calloc: ENOMEM", F_CALLOC, ENOMEM, WEFT_ENOMEM, BOTH},
     {"aligned_alloc: ENOMEM", F_ALIGNED, ENOMEM, WEFT_ENOMEM, BOTH},
     {"mmap: ENOMEM", F_MMAP, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"mmap, descriptors: ENOMEM", F_DESCRIPTORS, ENOMEM, WEFT_ENOMEM, BOTH},
     {"munmap: ENOMEM", F_MUNMAP, ENOMEM, 0, BOTH},
     {"mprotect: ENOMEM", F_MPROTECT, ENOMEM, WEFT_ENOMEM, BOTH},
     {"guard: EINVAL", F_GUARD, EINVAL, 0, BOTH},
@@ -58,8 +59,8 @@ static const struct fault faults[] = {
     {"hwloc_topology_init: ENOMEM", F_HWLOC_INIT, ENOMEM, 0, BOTH},
     {"hwloc_topology_load: ENOSYS", F_HWLOC_LOAD, ENOSYS, 0, BOTH},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 18 };
-_Static_assert(FAULTS == 28, "ATFORK is the row of pthread_atfork");
+enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 19 };
+_Static_assert(FAULTS == 29, "ATFORK is the row of pthread_atfork");
 
 /* What the parent and the process of a scenario share. */
 static struct shared {

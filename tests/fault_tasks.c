@@ -79,7 +79,7 @@ spawn_after_hoard(void *arg)
     return 0;
 }
 
-FAULT_SCENARIO(spawn_descriptors, F_MMAP, "spawn: when there is no descriptor left, and no memory for more")
+FAULT_SCENARIO(spawn_descriptors, F_DESCRIPTORS, "spawn: when there is no descriptor left, and no memory for more")
 {
     fault_on_task(1, 0, spawn_after_hoard);
 }
