@@ -45,6 +45,9 @@ static struct {
 
 static char *stacks;
 
+/* The library's, of tls.c.  Each simulated thread has its own. */
+extern _Thread_local struct worker *weft__tls_worker;
+
 static uint64_t
 next_random(uint64_t *state)
 {
@@ -158,6 +161,7 @@ switch_to(struct sim_thread *to)
     struct sim_thread *me = sim.current;
     if (to == me) return;
     me->error_number = errno;
+    me->worker = weft__tls_worker;
     me->fpenv = weft__fpenv_read();
     sim.current = to;
     weft__context_swap(&me->sp, to->sp);
@@ -167,6 +171,7 @@ switch_to(struct sim_thread *to)
         weft__context_swap(&me->sp, sim.reporter->sp);
     }
     if (weft__fpenv_read() != me->fpenv) weft__fpenv_write(me->fpenv);
+    weft__tls_worker = me->worker;
     errno = me->error_number;
 }
 
@@ -337,6 +342,7 @@ turn(bool spinning)
     struct sim_thread *me = sim.current;
     me->ran += (uint64_t)(sim.granted - sim_left);
     me->since = points();
+    me->worker = weft__tls_worker; /* for whoever looks at all threads */
     if (points() > MOST_POINTS) sim_stuck("livelock: it does not come to an end");
     int64_t deadline = sim_chance(sim.plan.jumps) ? next_deadline() : INT64_MAX, now = sim_now();
     if (deadline != INT64_MAX && deadline > now && deadline - now < JUMP_NS) sim.passed += deadline - now;
@@ -444,6 +450,7 @@ thread_main(void *arg)
 {
     struct sim_thread *t = arg;
     weft__fpenv_write(WEFT__FPENV_ABI);
+    weft__tls_worker = NULL;
     if (sim.reporter) abort(); /* who has not run yet is not asked */
     t->value = t->start(t->arg);
     end_thread(t);

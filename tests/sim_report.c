@@ -9,7 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { FRAMES = 32, CPU_SECONDS = 30, SIGNAL_STACK = 256 * 1024 };
+enum { FRAMES = 32, CPU_SECONDS = 30, SECONDS = 180, SIGNAL_STACK = 256 * 1024 };
 
 /* Function, file and line of each frame of the caller, by addr2line if there is one. */
 void
@@ -42,6 +42,8 @@ on_signal(int number)
 {
     if (!sim_self()) _exit(SIM_STUCK);
     if (number == SIGVTALRM) sim_stuck("livelock: %d s of processor time are over", CPU_SECONDS);
+    if (number == SIGALRM)
+        sim_stuck("blocked for %d s in the system, for real: can it be simulated? tests/sim_tests.c", SECONDS);
     sim_stuck("killed by signal %d (%s)", number, strsignal(number));
 }
 
@@ -49,7 +51,7 @@ on_signal(int number)
 void
 sim_report_crashes(void)
 {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGVTALRM};
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGVTALRM, SIGALRM};
     static char memory[SIGNAL_STACK];
     stack_t stack = {.ss_sp = memory, .ss_size = sizeof memory};
     sigaltstack(&stack, NULL);
@@ -57,4 +59,5 @@ sim_report_crashes(void)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
     struct itimerval limit = {.it_value = {.tv_sec = CPU_SECONDS}};
     setitimer(ITIMER_VIRTUAL, &limit, NULL);
+    alarm(SECONDS);
 }

@@ -4,7 +4,9 @@
 #include "sim.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,7 +16,6 @@
 
 #include "fence.h"
 #include "futex.h"
-#include "tls.h"
 
 enum { CALL_NS = 30, YIELD_NS = 1000 };
 #define NS INT64_C(1000000000)
@@ -270,30 +271,29 @@ __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
     return 0;
 }
 
+/* ---- Descriptors ---- */
+
+ssize_t __real_read(int fd, void *bytes, size_t size);
+ssize_t __wrap_read(int fd, void *bytes, size_t size);
+
+/* Whoever writes is another simulated thread. */
+ssize_t
+__wrap_read(int fd, void *bytes, size_t size)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    int flags = fcntl(fd, F_GETFL);
+    while (sim_self() && flags >= 0 && !(flags & O_NONBLOCK) && poll(&ready, 1, 0) == 0) sim_yield(YIELD_NS);
+    return __real_read(fd, bytes, size);
+}
+
 /* ---- Seams of the library: what it asks of the machine ---- */
 
-struct worker *__wrap_weft__worker(void);
-void __wrap_weft__worker_set(struct worker *w);
 void __wrap_weft__hook(void);
 void __wrap_weft__lock_slow(weft__lock *l);
 void __wrap_weft__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void __wrap_weft__futex_wake(_Atomic uint32_t *word, int count);
 void __wrap_weft__fence_init(void);
 void __wrap_weft__fence_heavy(void);
-
-struct worker *
-__wrap_weft__worker(void)
-{
-    struct sim_thread *t = sim_self();
-    return t ? t->worker : NULL;
-}
-
-void
-__wrap_weft__worker_set(struct worker *w)
-{
-    struct sim_thread *t = sim_self();
-    if (t) t->worker = w;
-}
 
 void
 __wrap_weft__hook(void)
