@@ -14,9 +14,10 @@
 struct stack {
     struct stack *next;  /* in a cache or a list of the pool */
     char *low;           /* lowest usable address; the guard ends here */
-    uint32_t size_class; /* see weft__stack_size */
-    uint32_t
+    uint16_t size_class; /* see weft__stack_size */
+    uint16_t
         colour; /* bytes to leave unused at the top, so that stacks do not alias in the cache: 64 * n, below 2 KiB */
+    uint32_t valgrind;     /* what Valgrind knows it by; 0: it does not */
     _Atomic(void *) owner; /* free for the stack's user, for example who runs on it; read by the overflow handler */
 };
 

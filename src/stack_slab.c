@@ -25,10 +25,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <weft/error.h>
 
+#include "arch/valgrind.h"
 #include "hook.h"
 
 #if defined(WEFT_ASAN)
@@ -94,26 +97,35 @@ advise(char *p, size_t bytes, int advice)
 /* ---- Guards and memory ---- */
 
 /* Does MADV_GUARD_INSTALL do what it says?  Emulators are known to accept advice that they do not know.  A system call
- * that reads the guard tells, without a signal. */
+ * that writes to the guard tells, without a signal; the kernel itself must do it, not the C library, nor Valgrind, which
+ * reads what a path or a set of signals is before the kernel does. */
 int
 weft__slab_probe(void)
 {
     int saved = errno;
     char *p = map(STACK_GUARD);
     if (p) {
-        markers = advise(p, STACK_GUARD, MADV_GUARD_INSTALL) && access(p, F_OK) != 0 && errno == EFAULT;
+        markers = advise(p, STACK_GUARD, MADV_GUARD_INSTALL) &&
+                  syscall(SYS_clock_gettime, (long)CLOCK_MONOTONIC, p) != 0 && errno == EFAULT;
         munmap(p, STACK_GUARD);
     }
     errno = saved;
     return p ? 0 : WEFT_ENOMEM;
 }
 
+static bool
+guard(char *p)
+{
+    if (markers && advise(p, STACK_GUARD, MADV_GUARD_INSTALL)) return true;
+    return !denied() && mprotect(p, STACK_GUARD, PROT_NONE) == 0;
+}
+
 bool
 weft__slab_guard(struct stack *s)
 {
-    char *p = s->low - STACK_GUARD;
-    if (markers && advise(p, STACK_GUARD, MADV_GUARD_INSTALL)) return true;
-    return !denied() && mprotect(p, STACK_GUARD, PROT_NONE) == 0;
+    if (!guard(s->low - STACK_GUARD)) return false;
+    if (!s->valgrind) s->valgrind = weft__valgrind_remember(s->low, s->low + weft__slab_usable(s->size_class));
+    return true;
 }
 
 void
@@ -132,8 +144,9 @@ cut(struct slab *slab)
         struct stack *s = &slab->stacks[i];
         s->next = i + 1 < slab->count ? s + 1 : NULL;
         s->low = slab->base + i * size + STACK_GUARD;
-        s->size_class = slab->size_class;
-        s->colour = i % COLOURS * 64;
+        s->size_class = (uint16_t)slab->size_class;
+        s->colour = (uint16_t)(i % COLOURS * 64);
+        s->valgrind = 0;
         store_relaxed(&s->owner, NULL); /* relaxed: published with the slab */
 #if defined(WEFT_ASAN)
         __lsan_register_root_region(s->low, weft__slab_usable(s->size_class)); /* not the guards: they cannot be read */
@@ -196,6 +209,7 @@ weft__slab_count(void)
 static void
 unmap(struct slab *slab)
 {
+    for (uint32_t i = 0; i < slab->count; i++) weft__valgrind_forget(slab->stacks[i].valgrind);
 #if defined(WEFT_ASAN)
     for (uint32_t i = 0; i < slab->count; i++)
         __lsan_unregister_root_region(slab->stacks[i].low, weft__slab_usable(slab->size_class));

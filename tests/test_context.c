@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arch/valgrind.h"
 #include "bits.h"
 #include "context.h"
 
@@ -19,6 +20,7 @@ enum { STACK = 256 * 1024 };
 struct fixture {
     struct machine_context thread, context;
     char *stack;
+    uint32_t valgrind;
     void (*body)(struct fixture *f);
     uint64_t seen;
 };
@@ -50,6 +52,7 @@ open_fixture(struct fixture *f, void (*body)(struct fixture *f))
     memset(f, 0, sizeof *f);
     f->stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!CHECK(f->stack != MAP_FAILED)) return false;
+    f->valgrind = weft__valgrind_remember(f->stack, f->stack + STACK);
     f->body = body;
     weft__context_adopt(&f->thread);
     weft__context_make(&f->context, f->stack, STACK, 0, enter, f);
@@ -61,6 +64,7 @@ close_fixture(struct fixture *f)
 {
     weft__context_forget(&f->context);
     weft__context_forget(&f->thread);
+    weft__valgrind_forget(f->valgrind);
     munmap(f->stack, STACK);
 }
 
@@ -337,17 +341,20 @@ TEST(context, ring, "contexts in a ring go on with their own variables")
 {
     static struct ring ring;
     struct ring_seat seats[RING];
+    uint32_t known[RING];
     char *stacks = mmap(NULL, (size_t)RING * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!CHECK(stacks != MAP_FAILED)) return;
     weft__context_adopt(&ring.thread);
     for (int i = 0; i < RING; i++) {
         seats[i] = (struct ring_seat){&ring, i};
+        known[i] = weft__valgrind_remember(stacks + (size_t)i * STACK, stacks + (size_t)(i + 1) * STACK);
         weft__context_make(&ring.contexts[i], stacks + (size_t)i * STACK, STACK, (size_t)i * 64, pass_on, &seats[i]);
     }
     weft__context_switch(&ring.thread, &ring.contexts[0], false);
     for (int i = 0; i < RING; i++) {
         CHECK_INT(ring.turns[i], ROUNDS);
         weft__context_forget(&ring.contexts[i]);
+        weft__valgrind_forget(known[i]);
     }
     munmap(stacks, (size_t)RING * STACK);
 }
