@@ -12,7 +12,7 @@
  *   - Queues are counted along links that may lead elsewhere in the middle of it, but only ever to other runnables, and the
  *     walk is bounded.
  *   - Names are the program's, and may be gone if their task has just ended: the kernel reads them (out.c).
- *   - Frames are read within the bounds of their stack (unwind.c), and dropped if the context has gone on meanwhile.
+ *   - The frames of a parked task are read while its parker's word says SAVED, and dropped if it has changed after that.
  *
  * Rejected.  Stopping the workers by a signal: a worker that hangs in the kernel would not answer, and rule one of a dump
  * is that it comes.
@@ -21,13 +21,11 @@
 #include "out.h"
 #include "scheduler.h"
 #include "timerq.h"
-#include "unwind.h"
 #include "waiter.h"
 
 #include <weft/debug.h>
 
 #include <errno.h>
-#include <limits.h>
 #include <unistd.h>
 
 /* How much is shown, or looked at. */
@@ -37,8 +35,6 @@ enum {
     CHAIN_MOST = 16,        /* tasks shown of one context */
     CYCLE_MOST = 64,        /* contexts of a cycle that is found, */
     CYCLE_BUDGET = 4000000, /* and looked at to find it */
-    FRAMES_MOST = 40,       /* frames shown of one context */
-    TRACED_MOST = 1000,     /* contexts of which frames are shown */
     UNSTARTED_MOST = 64,    /* tasks shown that have not started */
     THREADS_AT_A_TIME = 8   /* blocked threads */
 };
@@ -66,24 +62,11 @@ title(struct out *o, const weft_task *t)
     weft__out_text(o, "\"");
 }
 
-/* "libfoo.so+0x1234", or the address where it is in no module. */
-static void
-code(struct out *o, uintptr_t pc)
-{
-    struct module m;
-    if (weft__module_of(pc, &m)) {
-        weft__out_foreign(o, *m.name ? m.name : program_invocation_name, PATH_MAX);
-        weft__out_text(o, "+");
-        pc -= m.bias;
-    }
-    weft__out_hex(o, pc);
-}
-
 static void
 function(struct out *o, const weft_task *t)
 {
     weft__out_text(o, ", body ");
-    code(o, (uintptr_t)racy(&t->fn));
+    weft__out_hex(o, (uintptr_t)racy(&t->fn));
 }
 
 static void
@@ -198,11 +181,6 @@ pools(struct out *o)
 
 /* ---- Tasks that have started ---- */
 
-struct listing {
-    struct out *out;
-    uint64_t contexts;
-};
-
 static bool
 runs(const weft_task *t)
 {
@@ -246,39 +224,10 @@ chain(struct out *o, const weft_task *t)
     }
 }
 
-/* The section that weft__task_call is alone in: where the frames of one task end, as in failure.c. */
-extern const char __start_weft_call[] __attribute__((visibility("hidden")));
-extern const char __stop_weft_call[] __attribute__((visibility("hidden")));
-
-/* The frames of c, if it is switched away, and still is when they have been read. */
-static void
-backtrace(struct out *o, const struct stack *s, const struct context *c)
-{
-    uintptr_t pcs[FRAMES_MOST];
-    uint64_t before, after;
-    const struct worker *w = racy(&c->worker);
-    if (weft__park_look(&c->parker, &before) == PARK_BEGUN || (w && racy(&w->context) == c)) return;
-    const void *sp = racy(&c->machine.sp);
-    const struct unwind bounds = {s->low, c, __start_weft_call, __stop_weft_call};
-    int n = weft__unwind(&bounds, sp, pcs, FRAMES_MOST);
-    (void)weft__park_look(&c->parker, &after);
-    if (after != before || racy(&c->machine.sp) != sp || (w && racy(&w->context) == c)) n = 0;
-    for (int i = 0; i < n; i++) {
-        weft__out_text(o, "    [");
-        weft__out_number(o, (uint64_t)i + 1);
-        weft__out_text(o, "] ");
-        code(o, pcs[i]);
-        if (pcs[i] > (uintptr_t)__start_weft_call && pcs[i] <= (uintptr_t)__stop_weft_call)
-            weft__out_text(o, " (here a task begins)");
-        weft__out_end(o);
-    }
-}
-
 static void
 context(struct stack *s, void *arg)
 {
-    struct listing *listing = arg;
-    struct out *o = listing->out;
+    struct out *o = arg;
     const struct context *c = load_acquire(&s->owner); /* acquire: pairs with weft__place_new */
     const weft_task *t = c ? racy(&c->task) : NULL;
     if (!t || !runs(t)) return;
@@ -288,11 +237,6 @@ context(struct stack *s, void *arg)
     flags(o, t);
     weft__out_end(o);
     chain(o, t);
-    if (listing->contexts++ < TRACED_MOST) backtrace(o, s, c);
-    else if (listing->contexts == TRACED_MOST + 1) {
-        weft__out_text(o, "(no more backtraces)");
-        weft__out_end(o);
-    }
 }
 
 /* ---- A cycle of tasks that wait for each other ---- */
@@ -490,8 +434,7 @@ weft_dump(int fd)
         weft__out_number(&o, weft__sched_live(true));
         weft__out_text(&o, " daemons have not ended");
         weft__out_end(&o);
-        struct listing listing = {.out = &o};
-        weft__stack_each(context, &listing);
+        weft__stack_each(context, &o);
         cycle(&o);
     }
     others(&o);

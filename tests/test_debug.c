@@ -167,24 +167,6 @@ outermost(void *arg)
     return weft_join(spawned(middle, arg));
 }
 
-TEST(debug, backtrace, "dump: below a parked task are the addresses where its frames go on, the tasks marked")
-{
-    CHECK_INT(weft_start(NULL), 0);
-    weft_task *t = named("traced", park, NULL, 0);
-    UNTIL_SAYS("\"traced\"", ": parked in park");
-    char *text = dumped(), *at = strstr(text, "\"traced\""), first[] = "\n    [1] ";
-    at = at ? strchr(at, '\n') : NULL;
-    if (CHECK(at && strncmp(at, first, strlen(first)) == 0)) {
-        const char *begins = strstr(at, "+0x");
-        const char *end = strstr(at, " (here a task begins)\n    [");
-        CHECK(begins && end && begins < end && end - at < 4000);
-    }
-    free(text);
-    CHECK_INT(weft_schedule(t), 0);
-    CHECK_INT(weft_join(t), 0);
-    CHECK_INT(weft_stop(), 0);
-}
-
 TEST(debug, in_place, "dump: of tasks that run in the place of each other, each is shown")
 {
     weft_config cfg = {.size = sizeof cfg, .workers = 1};
@@ -199,9 +181,6 @@ TEST(debug, in_place, "dump: of tasks that run in the place of each other, each 
         const char *first = strstr(at, "\n    waits for it in place: task 0x");
         const char *second = first ? strstr(first + 1, "\n    waits for it in place: task 0x") : NULL;
         CHECK(second && strstr(second, "\"outermost\"") != NULL && strstr(at, "\"outermost\"") > second);
-        const char *begins = at; /* and a backtrace of all three */
-        for (int i = 0; i < 3 && begins; i++) begins = strstr(begins + 1, " (here a task begins)\n    [");
-        CHECK(begins != NULL);
     }
     free(text);
     CHECK_INT(weft_schedule(inner), 0);
@@ -232,7 +211,7 @@ TEST(debug, unstarted, "dump: tasks that have not started are counted, and the f
     spin_until(&begun, 1);
     weft_task *fresh = unscheduled(nothing, NULL, WEFT_STICKY);
     char *text = dumped();
-    SAYS(text, "task 0x", ": not scheduled, body ", ", sticky");
+    SAYS(text, "task 0x", ": not scheduled, body 0x", ", sticky");
     free(text);
     for (int i = 0; i < N; i++) t[i] = i % 2 ? spawned(nothing, NULL) : asynced(nothing, NULL);
     text = dumped();
@@ -257,7 +236,7 @@ dump_with_deque(void *arg)
     char *text = dumped();
     (void)arg;
     SAYS(text, "(which dumps): runs task 0x", "; next 0, deque 2, fifo 0, sticky 0, inbox 0;");
-    SAYS(text, "task 0x", ": queued by worker 0, body ");
+    SAYS(text, "task 0x", ": queued by worker 0, body 0x");
     free(text);
     return weft_join(second) + weft_join(first);
 }

@@ -7,8 +7,7 @@
  *   weft__context_swap    saves the caller, goes on elsewhere
  *   weft__fpenv_read, weft__fpenv_write   the floating-point control words, packed into 64 bits
  *   WEFT__FPENV_ABI       their value at the start of a process
- *   WEFT__FPENV_CONTROL   the bits of them that control; others report
- *   WEFT__UNWIND_..., weft__unwind_...   what unwind.c has to know of registers */
+ *   WEFT__FPENV_CONTROL   the bits of them that control; others report */
 #ifndef WEFT_SRC_ARCH_CONTEXT_H
 #define WEFT_SRC_ARCH_CONTEXT_H
 

@@ -73,27 +73,6 @@ weft__context_swap(void **save, void *load)
                        "v31" WEFT__LOST_SVE);
 }
 
-/* Registers in the numbering of DWARF, for unwind.c: how many there are, which is the stack pointer, and where in a frame
- * register r is saved; -1: nowhere. */
-enum { WEFT__UNWIND_REGISTERS = 33, WEFT__UNWIND_SP = 31 };
-
-static inline int
-weft__unwind_saved(unsigned r)
-{
-    return r >= 19 && r <= 29 ? WEFT__FRAME_X19 + 8 * (int)(r - 19) : -1;
-}
-
-_Static_assert(WEFT__FRAME_X29 == WEFT__FRAME_X19 + 80, "x19 to x29 lie in a row");
-
-/* A return address that was signed (paciasp), without the signature: hint 7 is xpaclri. */
-static inline uintptr_t
-weft__unwind_unsigned(uintptr_t address)
-{
-    register uintptr_t lr __asm__("x30") = address;
-    __asm__("hint #7" : "+r"(lr));
-    return lr;
-}
-
 /* FPCR. */
 #define WEFT__FPENV_ABI UINT64_C(0)
 #define WEFT__FPENV_CONTROL UINT64_C(0xffffffff)

@@ -62,26 +62,6 @@ weft__context_swap(void **save, void *load)
                        "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7" WEFT__LOST_VECTOR);
 }
 
-/* Registers in the numbering of DWARF, for unwind.c: how many there are, which is the stack pointer, and where in a frame
- * register r is saved; -1: nowhere. */
-enum { WEFT__UNWIND_REGISTERS = 32, WEFT__UNWIND_SP = 2 };
-
-static inline int
-weft__unwind_saved(unsigned r)
-{
-    if (r == 8) return WEFT__FRAME_S0;
-    if (r == 9) return WEFT__FRAME_S1;
-    return r >= 18 && r <= 27 ? WEFT__FRAME_S2 + 8 * (int)(r - 18) : -1;
-}
-
-_Static_assert(WEFT__FRAME_S3 == WEFT__FRAME_S2 + 8, "s2 to s11 lie in a row");
-
-static inline uintptr_t
-weft__unwind_unsigned(uintptr_t address)
-{
-    return address; /* return addresses are not signed */
-}
-
 /* FCSR: the rounding mode, and below it the flags of what has happened. */
 #define WEFT__FPENV_ABI UINT64_C(0)
 #define WEFT__FPENV_CONTROL UINT64_C(0xe0)

@@ -71,37 +71,6 @@ weft__context_swap(void **save, void *load)
                        "st(7)" WEFT__LOST_AVX512 WEFT__LOST_APX);
 }
 
-/* Registers in the numbering of DWARF, for unwind.c: how many there are (the last is the return address), which is the stack
- * pointer, and where in a frame register r is saved; -1: nowhere. */
-enum { WEFT__UNWIND_REGISTERS = 17, WEFT__UNWIND_SP = 7 };
-
-static inline int
-weft__unwind_saved(unsigned r)
-{
-    switch (r) {
-    case 3:
-        return WEFT__FRAME_RBX;
-    case 6:
-        return WEFT__FRAME_RBP;
-    case 12:
-        return WEFT__FRAME_R12;
-    case 13:
-        return WEFT__FRAME_R13;
-    case 14:
-        return WEFT__FRAME_R14;
-    case 15:
-        return WEFT__FRAME_R15;
-    default:
-        return -1;
-    }
-}
-
-static inline uintptr_t
-weft__unwind_unsigned(uintptr_t address)
-{
-    return address; /* return addresses are not signed */
-}
-
 /* MXCSR, and above it the x87 control word. */
 #define WEFT__FPENV_ABI (UINT64_C(0x037f) << 32 | 0x1f80)
 #define WEFT__FPENV_CONTROL (UINT64_C(0xffff) << 32 | 0xffc0)
