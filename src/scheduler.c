@@ -121,11 +121,12 @@ claimed(struct entry *e)
 static inline void
 fetch_ahead(const struct deque *d)
 {
-    enum { AHEAD = 3, LINES_BELOW = 5, LINES_ABOVE = 3 };
+    enum { AHEAD = 3, LINES_BELOW = 5, LINES = 8 };
     if (weft__likely(weft__deque_size(d) <= AHEAD)) return;
     int64_t i = load_relaxed(&d->top) + AHEAD; /* relaxed: any entry will do, nothing is read through it */
-    const char *c = (const char *)weft__deque_read(load_relaxed(&d->array), i).item; /* relaxed: the owner's own store */
-    for (int k = -LINES_BELOW; k < LINES_ABOVE; k++) __builtin_prefetch(c + k * WEFT_CACHE_LINE);
+    /* A number: thieves may have left an empty slot there.  relaxed: the owner's own store */
+    uintptr_t from = (uintptr_t)weft__deque_read(load_relaxed(&d->array), i).item - LINES_BELOW * WEFT_CACHE_LINE;
+    for (unsigned k = 0; k < LINES; k++) __builtin_prefetch((const void *)(from + k * WEFT_CACHE_LINE));
 }
 
 static inline bool
