@@ -1,6 +1,8 @@
 /* futex.c - sleeping in the kernel until a word changes.  [layer 1] */
 #include "futex.h"
 
+#include "bits.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -8,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-void
+/* Neither is inlined, by link-time optimisation either: their callers switch contexts, and compilers look up once where
+ * errno is, as if that were the same afterwards. */
+weft__noinline void
 weft__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 {
     int saved = errno;
@@ -19,7 +23,7 @@ weft__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
     errno = saved;
 }
 
-void
+weft__noinline void
 weft__futex_wake(_Atomic uint32_t *word, int count)
 {
     int saved = errno;

@@ -137,7 +137,7 @@ weft__idle_handoff(struct pool *p)
 {
     struct idle *i = &p->idle;
     if (weft__likely(load_relaxed(&i->handoff))) return; /* relaxed: N2 follows where it matters */
-    store_relaxed(&i->handoff, true);                    /* N1 */
+    store_relaxed(&i->handoff, 1);                       /* N1 */
     weft__fence();                                       /* N2: pairs with D2 [sentinel] */
     /* N3: relaxed, the fence orders them */
     if (load_relaxed(&i->sleeping) != 0 && !load_relaxed(&i->shallow)) kick(i);
@@ -226,7 +226,7 @@ watch_begin(struct idle *i, struct worker *w, struct watch *watch)
     if (is) {
         /* Cleared first: what is set from here on is for D3 to see, since its N3 may have found us still shallow.
          * acquire: the workers are looked at after it. */
-        bool handoff = swap_acquire(&i->handoff, false);
+        bool handoff = swap_acquire(&i->handoff, 0);
         watch->shallow = handoff || any_handoff(w->pool);
         watch->deadline = weft__timers_next();
         store_relaxed(&i->shallow, watch->shallow); /* relaxed, as the next: D2 orders them */

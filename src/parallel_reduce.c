@@ -85,8 +85,9 @@ copy(void *to, const void *from, size_t size)
     else memcpy(to, from, size);
 }
 
-/* A block of n places; NULL: no memory. */
-static unsigned char *
+/* A block of n places; NULL: no memory.  Not inlined: its callers switch contexts, and compilers look up once where errno
+ * is, as if that were the same afterwards. */
+static weft__noinline unsigned char *
 block_new(const struct reduction *r, size_t n)
 {
     size_t bytes;

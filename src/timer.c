@@ -7,7 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static int
+/* Not inlined: its caller switches contexts, and compilers look up once where errno is. */
+static weft__noinline int
 sleep_thread(weft_time t)
 {
     int saved = errno;

@@ -74,7 +74,7 @@ struct worker {
 struct idle {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint32_t sleeping;
     _Atomic uint32_t searching;
-    _Atomic bool handoff;     /* something was put in a `next` since the sentinel looked */
+    _Atomic uint32_t handoff; /* something was put in a `next` since the sentinel looked; no byte: it is exchanged */
     _Atomic bool shallow;     /* the sentinel sleeps for a millisecond at most */
     _Atomic int64_t wakes_at; /* when the sentinel will look at the timers again */
     uint32_t most_searching;
