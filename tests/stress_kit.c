@@ -266,18 +266,23 @@ stress_main(int argc, char **argv, const struct stress_program *program)
     printf("%s: seed %" PRIu64 "\n", program->name, kit.seed);
     fflush(stdout);
     if (pthread_detach(stress_thread(watch, NULL)) != 0) stress_die("no watchdog");
-    unsigned rounds = 0;
-    double end = seconds_now() + kit.seconds;
+    unsigned rounds = 0, slowest = 0;
+    double end = seconds_now() + kit.seconds, longest = 0;
     do {
+        double begin = seconds_now();
         unsigned number = kit.only >= 0 ? (unsigned)kit.only : rounds;
         atomic_store(&kit.round, number);
         program->round(number, stress_mix(kit.seed, number));
         stress_moved();
         rounds++;
+        if (seconds_now() - begin > longest) {
+            longest = seconds_now() - begin;
+            slowest = number;
+        }
         if (kit.hang) hang();
     } while (seconds_now() < end);
     printf("%s: %u rounds, ", program->name, rounds);
     program->totals(stdout);
-    putchar('\n');
+    printf("; the longest was round %u, %.2f s\n", slowest, longest);
     return 0;
 }
