@@ -2,7 +2,7 @@
  * debug.c - seeing inside: weft_dump.  [layer 7]
  *
  * A dump is wanted when something has gone wrong: from a handler of a crash, from a watchdog while everything hangs, from
- * a debugger.  So it stops nobody and takes no lock; it reads what others write meanwhile, and must survive whatever it finds:
+ * a debugger.  So it stops nobody and waits for no lock; it reads what others write meanwhile, and must survive whatever it finds:
  *
  *   - Workers, contexts and stacks stay where they are: the dump is a visitor (scheduler.h), so weft_stop waits for it; and
  *     it looks at them only if the state says, after the visit has begun, that the runtime is running.
@@ -12,7 +12,7 @@
  *   - Queues are counted along links that may lead elsewhere in the middle of it, but only ever to other runnables, and the
  *     walk is bounded.
  *   - Names are the program's, and may be gone if their task has just ended: the kernel reads them (out.c).
- *   - The frames of a parked task are read while its parker's word says SAVED, and dropped if it has changed after that.
+ *   - The list of blocked threads is the one thing under a lock: it is left out where that cannot be had at once.
  *
  * Rejected.  Stopping the workers by a signal: a worker that hangs in the kernel would not answer, and rule one of a dump
  * is that it comes.
@@ -200,6 +200,10 @@ activity(struct out *o, const struct context *c)
         weft__out_text(o, ": parked in ");
         reason(o, load_relaxed(&c->parker.reason), load_relaxed(&c->parker.object)); /* relaxed: for people */
     } else weft__out_text(o, ": ready");
+    if (!here) {
+        weft__out_text(o, "; saved at ");
+        weft__out_hex(o, (uintptr_t)racy(&c->machine.sp));
+    }
     if (!w) return;
     weft__out_text(o, here ? " on worker " : "; last on worker ");
     weft__out_number(o, (uint64_t)w->id);

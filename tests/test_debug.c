@@ -173,7 +173,7 @@ TEST(debug, in_place, "dump: of tasks that run in the place of each other, each 
     weft_task *inner = NULL;
     CHECK_INT(weft_start(&cfg), 0);
     weft_task *t = named("outermost", outermost, &inner, 0);
-    UNTIL_SAYS("task 0x", ": parked in park; last on worker 0");
+    UNTIL_SAYS("task 0x", ": parked in park; saved at 0x", "; last on worker 0");
     char *text = dumped(), below[64], *at;
     snprintf(below, sizeof below, "task 0x%zx: parked in park", (size_t)inner);
     at = strstr(text, below);
