@@ -77,8 +77,10 @@ sim_plan_of(uint64_t seed)
     static const uint32_t ticks[] = {2, 10, 30, 100}, chances[] = {0, 0, 16, 64, 256};
     uint64_t r = seed * 0xd1342543de82ef95u + 1;
     struct sim_plan p = {.seed = seed};
-    p.strategy = below(&r, 2) ? SIM_PCT : SIM_WALK;
+    p.strategy = (enum sim_strategy)below(&r, 3);
     p.mean = magnitude(&r, 1, 9);
+    p.stalls = magnitude(&r, 2, 8);
+    p.longest = magnitude(&r, 5, 13);
     p.changes = below(&r, 6);
     p.length = magnitude(&r, 7, 17);
     p.patience = magnitude(&r, 8, 13);
@@ -95,6 +97,9 @@ sim_plan_text(const struct sim_plan *p, char *text, size_t size)
 {
     char how[96];
     if (p->strategy == SIM_WALK) snprintf(how, sizeof how, "walk, %u points a turn", p->mean);
+    else if (p->strategy == SIM_STALL)
+        snprintf(how, sizeof how, "stall, %u points a turn, after one of %u for up to %u points", p->mean, p->stalls,
+                 p->longest);
     else snprintf(how, sizeof how, "pct, %u changes in %u points, patience %u", p->changes, p->length, p->patience);
     snprintf(text, size, "%s, %u ns a point, jumps %u, spurious %u, %d cores, %d workers", how, p->tick, p->jumps,
              p->spurious, p->cores, p->workers);
@@ -260,16 +265,20 @@ wait_for_time(void)
     return expire();
 }
 
+/* Any of those that are ready; one that spins or has lost its core only if there is nobody else. */
 static struct sim_thread *
-pick_any(int ready, const struct sim_thread *but)
+pick_any(const struct sim_thread *spinning)
 {
-    bool others = but && but->state == SIM_READY && ready > 1;
-    uint32_t k = below(&sim.random, (uint32_t)(others ? ready - 1 : ready));
+    struct sim_thread *good[MOST_THREADS], *bad[MOST_THREADS];
+    uint32_t n_good = 0, n_bad = 0;
+    uint64_t now = points();
     for (int i = 0; i < sim.used; i++) {
         struct sim_thread *t = &sim.threads[i];
-        if (t->state == SIM_READY && !(others && t == but) && k-- == 0) return t;
+        if (t->state != SIM_READY) continue;
+        if (t == spinning || t->stalled > now) bad[n_bad++] = t;
+        else good[n_good++] = t;
     }
-    return NULL;
+    return n_good > 0 ? good[below(&sim.random, n_good)] : bad[below(&sim.random, n_bad)];
 }
 
 /* The highest priority; but first of all who has waited for too long. */
@@ -294,6 +303,13 @@ walk_turn(void)
     uint64_t n = 1;
     while (below(&sim.random, sim.plan.mean) != 0) n++;
     return n;
+}
+
+/* Short ones and long ones are as likely. */
+static uint64_t
+stall(void)
+{
+    return sim.plan.longest >> below(&sim.random, 6);
 }
 
 static void
@@ -350,7 +366,8 @@ turn(bool spinning)
     while (ready == 0) ready = wait_for_time();
 
     if (sim.plan.strategy == SIM_PCT && me->state == SIM_READY) pct_change(spinning);
-    struct sim_thread *next = sim.plan.strategy == SIM_PCT ? pick_highest() : pick_any(ready, spinning ? me : NULL);
+    if (sim.plan.strategy == SIM_STALL && sim_chance(sim.plan.stalls)) me->stalled = points() + stall();
+    struct sim_thread *next = sim.plan.strategy == SIM_PCT ? pick_highest() : pick_any(spinning ? me : NULL);
     sim.turns++;
     sim.trace = (sim.trace ^ (uint64_t)next->id ^ points() << 8) * 0x100000001b3u;
     grant(sim.plan.strategy == SIM_PCT ? pct_turn() : walk_turn());

@@ -5,6 +5,8 @@
  *
  *      walk    anybody who is ready, each with the same probability; a turn lasts a geometrically distributed number
  *              of points, so that every point is as likely to be followed by a switch
+ *      stall   the same, but now and then the thread whose turn is over loses its core for long: it is not asked for up to
+ *              some thousand points
  *      pct     whoever has the highest priority.  Priorities are random at first, and the running thread falls below all
  *              others at a few random points: Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees
  *              of Finding Bugs" (ASPLOS 2010).  A thread that spins falls as well, and one that has been ready for long
@@ -19,13 +21,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sim_strategy { SIM_WALK, SIM_PCT };
+enum sim_strategy { SIM_WALK, SIM_STALL, SIM_PCT };
 
 /* What a seed says. */
 struct sim_plan {
     uint64_t seed;
     enum sim_strategy strategy;
-    uint32_t mean;     /* walk: points of a turn */
+    uint32_t mean;     /* walk, stall: points of a turn */
+    uint32_t stalls;   /* stall: one of so many turns ends with one, */
+    uint32_t longest;  /* of so many points at most */
     uint32_t changes;  /* pct: how often a priority changes, */
     uint32_t length;   /* in so many points from the start */
     uint32_t patience; /* pct: points after which a thread that is ready rises above all others */
@@ -66,6 +70,7 @@ struct sim_thread {
     int id;
     enum { SIM_FREE, SIM_READY, SIM_BLOCKED, SIM_ENDED } state;
     int64_t priority; /* pct: the highest runs */
+    uint64_t stalled; /* stall: until this point */
     uint64_t since;   /* pct: the point at which it began to be ready, or ran last */
     void *(*start)(void *arg);
     void *arg, *value; /* value: what start returned */

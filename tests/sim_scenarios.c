@@ -6,7 +6,7 @@
 
 #include "task_kit.h"
 
-enum { ROUNDS = 12, MOST = 8 };
+enum { ROUNDS = 12, MANY_ROUNDS = 40, MOST = 8 };
 
 static unsigned random_state;
 
@@ -114,21 +114,22 @@ do_nothing(void *arg)
     return 0;
 }
 
-TEST(sim, runs_after_runs, "run: one after the other ends, whatever a thread spawns meanwhile")
+TEST(sim, runs_after_runs, "run: one after the other ends, whatever threads spawn meanwhile")
 {
     begin_rounds();
-    struct late l = {.tasks = some(5, 40)};
-    pthread_t thread;
-    int workers = some_workers();
+    struct late l = {.tasks = some(5, 20)};
+    pthread_t threads[3];
+    int workers = some_workers(), n = some(1, 3);
     CHECK_INT(run_on(workers, do_nothing, NULL), 0);
-    CHECK_INT(pthread_create(&thread, NULL, spawn_throughout, &l), 0);
+    for (int i = 0; i < n; i++) CHECK_INT(pthread_create(&threads[i], NULL, spawn_throughout, &l), 0);
     for (int round = 0; round < ROUNDS; round++) {
         weft_config cfg = {.size = sizeof cfg, .workers = workers};
         int rc = weft_run(&cfg, do_nothing, NULL);
-        CHECK(rc == 0 || rc == WEFT_EBUSY); /* the thread was faster */
+        CHECK(rc == 0 || rc == WEFT_EBUSY); /* a thread was faster */
         if (rc == WEFT_EBUSY) weft_stop();
+        for (int k = some(0, 2); k > 0; k--) sched_yield();
     }
-    pthread_join(thread, NULL);
+    for (int i = 0; i < n; i++) pthread_join(threads[i], NULL);
     weft_stop();
 }
 
@@ -242,7 +243,7 @@ static int
 wait_shortly(void *arg)
 {
     weft_channel *c = arg;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < MANY_ROUNDS; i++) {
         int value;
         int64_t length = some(0, 300) * WEFT_US;
         weft_time begin = weft_now(), limit = begin + length;
@@ -262,7 +263,7 @@ wait_in_groups(void *arg)
     (void)arg;
     CHECK_INT(weft_channel_new(&c, sizeof(int), 0), 0);
     for (int i = 0; i < n; i++) t[i] = spawned(wait_shortly, c);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < MANY_ROUNDS; i++) {
         int rc = weft_channel_put_until(c, &i, weft_in(some(0, 100) * WEFT_US));
         CHECK(rc == 0 || rc == WEFT_ETIMEDOUT);
         if (some(0, 1)) CHECK_INT(weft_sleep(some(0, 100) * WEFT_US), 0);

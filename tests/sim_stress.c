@@ -6,8 +6,6 @@
 #include "stress_kit.h"
 #include "test.h"
 
-int stress_spawn_main(int argc, char **argv);
-int stress_channel_main(int argc, char **argv);
 int __wrap_stress_main(int argc, char **argv, const struct stress_program *program);
 
 int
@@ -18,12 +16,16 @@ __wrap_stress_main(int argc, char **argv, const struct stress_program *program)
     return 0;
 }
 
-TEST(sim_stress, spawn, "stress: a round of random trees of tasks")
-{
-    CHECK_INT(stress_spawn_main(0, NULL), 0);
-}
+#define STRESS_TEST(id, sentence)                                                                                      \
+    int stress_##id##_main(int argc, char **argv);                                                                     \
+    TEST(sim_stress, id, sentence)                                                                                     \
+    {                                                                                                                  \
+        CHECK_INT(stress_##id##_main(0, NULL), 0);                                                                     \
+    }
 
-TEST(sim_stress, channel, "stress: a round of random agents on a channel")
-{
-    CHECK_INT(stress_channel_main(0, NULL), 0);
-}
+STRESS_TEST(channel, "stress: a round of random agents on a channel")
+STRESS_TEST(deque, "stress: a round of an owner against thieves")
+STRESS_TEST(spawn, "stress: a round of random trees of tasks")
+STRESS_TEST(start, "stress: a round of starting and stopping")
+STRESS_TEST(threads, "stress: a round of plain threads against workers")
+STRESS_TEST(timer, "stress: a round of deadlines")

@@ -153,6 +153,52 @@ __wrap_pthread_cond_broadcast(pthread_cond_t *c)
     return 0;
 }
 
+/* ---- Barriers ---- */
+
+int __real_pthread_barrier_init(pthread_barrier_t *b, const pthread_barrierattr_t *attr, unsigned count);
+int __wrap_pthread_barrier_init(pthread_barrier_t *b, const pthread_barrierattr_t *attr, unsigned count);
+int __real_pthread_barrier_wait(pthread_barrier_t *b);
+int __wrap_pthread_barrier_wait(pthread_barrier_t *b);
+int __real_pthread_barrier_destroy(pthread_barrier_t *b);
+int __wrap_pthread_barrier_destroy(pthread_barrier_t *b);
+
+/* What is kept in a pthread_barrier_t. */
+struct barrier {
+    unsigned count, arrived, round;
+};
+
+_Static_assert(sizeof(struct barrier) <= sizeof(pthread_barrier_t), "it fits in");
+
+int
+__wrap_pthread_barrier_init(pthread_barrier_t *b, const pthread_barrierattr_t *attr, unsigned count)
+{
+    if (!sim_self()) return __real_pthread_barrier_init(b, attr, count);
+    *(struct barrier *)(void *)b = (struct barrier){.count = count};
+    return 0;
+}
+
+int
+__wrap_pthread_barrier_wait(pthread_barrier_t *b)
+{
+    struct barrier *mine = (struct barrier *)(void *)b;
+    if (!sim_self()) return __real_pthread_barrier_wait(b);
+    unsigned round = mine->round;
+    if (++mine->arrived == mine->count) {
+        mine->arrived = 0;
+        mine->round++;
+        sim_wake(SIM_CONDITION, b, INT_MAX);
+        return PTHREAD_BARRIER_SERIAL_THREAD;
+    }
+    while (mine->round == round) sim_block(SIM_CONDITION, b, 0, INT64_MAX);
+    return 0;
+}
+
+int
+__wrap_pthread_barrier_destroy(pthread_barrier_t *b)
+{
+    return sim_self() ? 0 : __real_pthread_barrier_destroy(b);
+}
+
 /* ---- Time ---- */
 
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
