@@ -66,6 +66,7 @@ rouse(struct idle *i, struct worker *w)
     if (i->sentinel == w) {
         i->sentinel = NULL;
         store_relaxed(&i->wakes_at, INT64_MAX); /* relaxed, as below: whoever acts on it takes the lock */
+        if (load_relaxed(&i->shallow)) store_relaxed(&i->handoff, 1); /* what it watched is the next one's */
         store_relaxed(&i->shallow, false);
     }
     sub_acq_rel(&i->sleeping, 1);
@@ -136,7 +137,8 @@ void
 weft__idle_handoff(struct pool *p)
 {
     struct idle *i = &p->idle;
-    if (weft__likely(load_relaxed(&i->handoff))) return; /* relaxed: N2 follows where it matters */
+    weft__fence_light();                                 /* N0: pairs with the heavy D2 [sentinel] */
+    if (weft__likely(load_relaxed(&i->handoff))) return; /* relaxed: N0 orders it */
     store_relaxed(&i->handoff, 1);                       /* N1 */
     weft__fence();                                       /* N2: pairs with D2 [sentinel] */
     /* N3: relaxed, the fence orders them */
@@ -213,6 +215,7 @@ any_handoff(const struct pool *p)
 struct watch {
     int64_t deadline;
     bool shallow;
+    bool calmed; /* it was shallow until now */
 };
 
 /* D1, if w is the sentinel, or there is none and w sleeps.  Under the lock, as rouse is: who has been roused leaves
@@ -228,6 +231,7 @@ watch_begin(struct idle *i, struct worker *w, struct watch *watch)
          * acquire: the workers are looked at after it. */
         bool handoff = swap_acquire(&i->handoff, 0);
         watch->shallow = handoff || any_handoff(w->pool);
+        watch->calmed = !watch->shallow && load_relaxed(&i->shallow); /* relaxed: under the lock */
         watch->deadline = weft__timers_next();
         store_relaxed(&i->shallow, watch->shallow); /* relaxed, as the next: D2 orders them */
         store_relaxed(&i->wakes_at, watch->deadline);
@@ -238,12 +242,14 @@ watch_begin(struct idle *i, struct worker *w, struct watch *watch)
 
 /* D2 and D3: until when the sentinel may sleep. */
 static int64_t
-sentinel_deadline(const struct idle *i, const struct watch *watch)
+sentinel_deadline(const struct pool *p, const struct watch *watch)
 {
     int64_t deadline = watch->deadline;
-    weft__fence();                                              /* D2: pairs with N2 [sentinel] */
-    if (load_relaxed(&i->handoff) && !watch->shallow) return 0; /* D3 */
-    if (weft__timers_next() < deadline) return 0;               /* D3 */
+    if (watch->calmed) weft__fence_heavy();                          /* D2: pairs with N0 and N2 [sentinel] */
+    else weft__fence();                                              /* D2: pairs with N2 [sentinel] */
+    if (load_relaxed(&p->idle.handoff) && !watch->shallow) return 0; /* D3 */
+    if (watch->calmed && any_handoff(p)) return 0;                   /* D3 */
+    if (weft__timers_next() < deadline) return 0;                    /* D3 */
     int64_t trim = weft__stack_trim_next(), soon = watch->shallow ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
     if (trim < deadline) deadline = trim;
     return soon < deadline ? soon : deadline;
@@ -259,7 +265,7 @@ doze(struct worker *w)
         int64_t deadline = INT64_MAX;
         struct watch watch;
         if (watch_begin(i, w, &watch)) {
-            deadline = sentinel_deadline(i, &watch);
+            deadline = sentinel_deadline(w->pool, &watch);
             int64_t now = weft__clock_now();
             if (weft__timers_next() <= now || starving(w->pool)) return;
             if (weft__stack_trim_next() <= now) weft__stack_trim();

@@ -17,7 +17,7 @@ struct worker *weft__worker(void);
 static inline struct worker *
 weft__worker_fast(void)
 {
-#if defined(__x86_64__) && defined(__ELF__)
+#if defined(__x86_64__) && defined(__ELF__) && !defined(WEFT_MODEL)
     struct worker *w;
     __asm__ volatile("movq weft__tls_worker@gottpoff(%%rip), %0\n\t"
                      "movq %%fs:(%0), %0"

@@ -24,6 +24,8 @@
  * What fails: an assert or abort; a data race of plain accesses, an access to freed memory or outside of any block of
  * malloc; all threads blocked (a lost wake-up, a deadlock); a situation that explore_reached names and that is never reached.
  *
+ * Functions of src/ that no source of the model defines, and the model neither, may stay undefined: calling one fails.
+ *
  * What a model may call: pthread_create, pthread_join, pthread_mutex_lock and _unlock; malloc, calloc, aligned_alloc,
  * free; memcpy, memset, memmove; futex and membarrier through src/futex.c and src/fence.c; clock_gettime, sched_yield.
  * Anything else of the C library is called as it is, unseen: do not print, or keep state in it.
@@ -55,6 +57,8 @@ void explore_expect(unsigned long long set);
 void explore_expect_failure(const char *text);
 extern int explore_case;
 void explore_name(const void *object, size_t size, const char *name);
+void **explore_local(void);
+void explore_forget(void);
 
 /* Says that this place must be reached in some execution: a model that never gets to what it is about proves nothing. */
 #define explore_reached(text)                                                                                          \
@@ -70,7 +74,15 @@ void explore_name(const void *object, size_t size, const char *name);
 #define explore_expect(set) ((void)(set))
 #define explore_expect_failure(text) ((void)(text))
 static int explore_case;
+
+static inline void **
+explore_local(void)
+{
+    static _Thread_local void *local;
+    return &local;
+}
 #define explore_name(object, size, name) ((void)0)
+#define explore_forget() ((void)0)
 
 #endif
 
@@ -79,6 +91,9 @@ const char *explore_title(int index);
 /* explore_outcome: a possible result of the program, below 64; explore_expect: the set of all that there must be, as bits.
  * explore_expect_failure: the exploration must fail, with this text.  A model that defines
  * `const char *explore_title(int index)` has cases: it is run for each of them, with explore_case the index.  NULL: no more.
+ * explore_local: a pointer of the calling thread's own; thread-local variables are shared by all threads of a model.
+ * explore_forget: what the calling thread does next depends on nothing but what is in memory, and how often it has called
+ * this: no local variable holds what it has read.  States that differ only in how they were reached are one then.
  * explore_name: in traces, `object` is called `name`; globals are found by themselves. */
 
 #endif

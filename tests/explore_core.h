@@ -114,7 +114,9 @@ struct thread {
     bool holds; /* its next access follows at once: nobody else comes between */
     void *(*run)(void *);
     void *arg, *result;
-    int error; /* errno */
+    int error;   /* errno */
+    void *local; /* explore_local */
+    unsigned forgets;
     jmp_buf at, begin;
     bool begun, can_begin;
 };
@@ -139,9 +141,12 @@ enum use { USE_LOAD = 1, USE_STORE = 2, USE_UPDATE = 4, USE_STRONG = 8, USE_SC =
 /* A scheduling point before an access to address; none if nobody can tell. */
 void search_access(uintptr_t address, int use);
 void search_point(void);
-void search_heavy(void);  /* a fence for other threads is coming */
-void search_pauses(void); /* somebody waits for what he read to change: now that belongs to the state */
-extern bool pauses_seen;
+void search_heavy(void); /* a fence for other threads is coming */
+
+/* What belongs to the state only where it can matter: what was read since the last pause; what fences would add; when
+ * atomic objects were accessed, against plain accesses.  search_sees: from now on it does. */
+extern bool pauses_seen, fences_seen, mixed_seen;
+void search_sees(bool *what);
 /* Called by a thread that cannot go on. */
 void search_yield(void);
 int search_choose(int options);

@@ -26,6 +26,7 @@ int explore_sched_yield(void);
 int explore_clock_gettime(clockid_t clock, struct timespec *out);
 long explore_syscall(long number, ...);
 int *explore_errno_location(void);
+int explore_gettid(void);
 _Noreturn void explore_abort(void);
 _Noreturn void explore_assert_fail(const char *what, const char *file, unsigned line, const char *function);
 

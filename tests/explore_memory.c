@@ -247,6 +247,8 @@ send(struct thread *t, struct location *x, uint64_t value, int order, const stru
 
 /* ---- Operations ---- */
 
+static int found[MESSAGES];
+
 uint64_t
 explore_load(uintptr_t address, int size, int order, void *pc)
 {
@@ -255,13 +257,12 @@ explore_load(uintptr_t address, int size, int order, void *pc)
     shadow_atomic(x, false, pc);
     int low = stamp(&me->cur, x);
     if (order == SEQ_CST && stamp(&memory.sc, x) > low) low = stamp(&memory.sc, x);
-    int back = search_choose(x->count - low);
-    int at = x->count - 1 - back;
+    int at = x->count - 1 - search_choose(x->count - low);
     uint64_t value = x->messages[at]->value;
     receive(me, x, at, order);
     x->read_at[me->id] = me->cur.clock[me->id];
     thread_read(me, value);
-    if (tracing) trace("load", order, address, value, back ? " (old)" : "", pc);
+    if (tracing) trace("load", order, address, value, at < x->count - 1 ? " (old)" : "", pc);
     return value;
 }
 
@@ -307,7 +308,7 @@ explore_rmw(uintptr_t address, int size, update *f, uint64_t operand, int order,
 
 /* The messages that a failing compare-and-swap may read: the last one first, if it holds another value. */
 static int
-failing(struct location *x, uint64_t expected, int low, int *found)
+failing(struct location *x, uint64_t expected, int low)
 {
     int n = 0;
     for (int at = x->count - 1; at >= low; at--)
@@ -320,11 +321,10 @@ explore_cas(uintptr_t address, int size, uint64_t *expected, uint64_t value, int
 {
     search_access(address, USE_UPDATE | (order == SEQ_CST ? USE_SC : 0));
     struct location *x = memory_locate(address, size);
-    static int found[MESSAGES];
     uint64_t latest = last(x)->value;
     int low = stamp(&me->cur, x);
     if (failure == SEQ_CST && stamp(&memory.sc, x) > low) low = stamp(&memory.sc, x);
-    int can_succeed = latest == *expected, n = failing(x, *expected, low, found);
+    int can_succeed = latest == *expected, n = failing(x, *expected, low);
     int pick = search_choose(n + can_succeed);
     shadow_atomic(x, can_succeed && pick == 0, pc);
     if (can_succeed && pick == 0) {
@@ -365,6 +365,7 @@ memory_fence(int thread, int order)
 void
 explore_fence(int order, void *pc)
 {
+    search_sees(&fences_seen);
     if (order == SEQ_CST) search_point();
     memory_fence(me->id, order);
     thread_read(me, 2);

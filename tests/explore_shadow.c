@@ -125,6 +125,7 @@ check_cell(struct granule *g, struct cell *c, uintptr_t address, bool write, voi
 static void
 check_location(struct granule *g, struct location *x, bool write, void *pc)
 {
+    search_sees(&mixed_seen);
     for (int t = 0; t < threads_used; t++) {
         if (x->written_at[t] && !sees(t, x->written_at[t]))
             race(g, x->address, write ? "writes" : "reads", pc, "atomic store", t, NULL);

@@ -2,6 +2,7 @@
  *
  * A thread is a stack of its own.  It runs until the next access that others could tell from its neighbours' (search_access
  * in explore_search.c); there another may go on instead.  Who blocks says on what; it is enabled when that is so. */
+#include "explore.h"
 #include "explore_core.h"
 #include "explore_heap.h"
 
@@ -81,6 +82,8 @@ add(void *(*run)(void *), void *arg)
     t->run = run;
     t->arg = arg;
     t->begun = false;
+    t->local = NULL;
+    t->forgets = 0;
     if (!t->can_begin) prepare(t);
     return t;
 }
@@ -202,7 +205,7 @@ weft__model_await(_Atomic uint32_t *word, uint32_t value)
 void
 weft__model_pause(void)
 {
-    search_pauses();
+    search_sees(&pauses_seen);
     bool any = false;
     for (int i = 0; i < me->seen_used; i++) any |= me->seen[i] != 0;
     if (!any) return; /* the second pause in a row */
@@ -263,13 +266,14 @@ futex_wait(uintptr_t word, uint32_t value, const struct timespec *limit, void *p
     search_access(word, USE_LOAD | USE_STRONG);
     struct location *x = memory_locate(word, 4);
     bool equal = memory_latest(x) == value;
-    skip_to(x, x->count - 1); /* the kernel has seen it for the thread */
+    skip_to(x, x->count - 1); /* the kernel reads it in this thread */
     thread_read(me, equal);
     if (tracing) trace(equal ? "futex wait" : "futex wait, refused", -1, word, value, "", pc);
     if (!equal) return -1;
     me->deadline = limit ? limit->tv_sec * INT64_C(1000000000) + limit->tv_nsec : INT64_MAX;
-    me->timed_out = false;
-    block(ON_FUTEX, word, value);
+    me->timed_out = me->deadline <= virtual_now;
+    if (me->timed_out) weft__model_pause(); /* a loop that tries again at once */
+    else block(ON_FUTEX, word, value);
     if (any_time && me->timed_out && virtual_now < me->deadline) virtual_now = me->deadline;
     if (!me->timed_out) skip_to(x, x->count - 1); /* as its waker left it */
     thread_read(me, me->timed_out);
@@ -303,6 +307,7 @@ membarrier(int command, void *pc)
     enum { REGISTER_PRIVATE_EXPEDITED = 1 << 4 };
     if (command == REGISTER_PRIVATE_EXPEDITED) return 0;
     search_heavy();
+    search_sees(&fences_seen);
     search_point();
     memory_fence(me->id, SEQ_CST);
     for (int i = 0; i < threads_used; i++) {
@@ -316,6 +321,24 @@ membarrier(int command, void *pc)
     memory_fence(me->id, SEQ_CST);
     thread_read(me, 4);
     return 0;
+}
+
+void
+explore_forget(void)
+{
+    me->history = mix((uint64_t)me->id, ++me->forgets);
+}
+
+void **
+explore_local(void)
+{
+    return &me->local;
+}
+
+int
+explore_gettid(void)
+{
+    return me->id;
 }
 
 /* Each thread has its own. */
@@ -406,7 +429,7 @@ location_hash(const struct location *x, const struct view *floor)
         if (m->in_memory) memcpy(&value, (const void *)x->address, (size_t)x->size);
         h = causes_hash(mix(mix(h, value), view_hash(&m->view, floor)), &m->causes, floor);
     }
-    for (int t = 0; t < threads_used; t++) {
+    for (int t = 0; mixed_seen && t < threads_used; t++) {
         int read = x->read_at[t] - floor->clock[t], written = x->written_at[t] - floor->clock[t];
         if (read > 0) h = mix(h, (uint64_t)read << 16 | (uint64_t)t);
         if (written > 0) h = mix(h, (uint64_t)written << 20 | (uint64_t)t);
@@ -417,20 +440,18 @@ location_hash(const struct location *x, const struct view *floor)
 static uint64_t
 thread_hash(const struct thread *t, const struct view *floor)
 {
+    /* Of one that has finished nothing is left but what its joiner will learn. */
+    if (t->blocked == FINISHED) return mix((uint64_t)(uintptr_t)t->result, view_hash(&t->cur, floor));
     uint64_t h = mix(t->history, (uint64_t)t->blocked);
-    if (t->blocked == FINISHED) {
-        /* what its joiner will learn */
-        return mix(h, view_hash(&t->cur, floor));
-    }
     h = mix(h, t->blocked == ON_FUTEX ? (uint64_t)t->deadline : 0);
     h = mix(h, view_hash(&t->cur, floor));
-    h = mix(h, view_hash(&t->acq, floor));
+    if (fences_seen) h = mix(mix(h, view_hash(&t->acq, floor)), view_hash(&t->rel, floor));
     h = causes_hash(h, &t->causes, floor);
     for (int i = 0; pauses_seen && i < t->seen_used; i++) {
         int above = t->seen[i] - (i < floor->used ? floor->at[i] : 0);
         if (t->seen[i]) h = mix(h, memory.locations[i].key + (uint64_t)(int64_t)above);
     }
-    return mix(h, view_hash(&t->rel, floor));
+    return h;
 }
 
 uint64_t

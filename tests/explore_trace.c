@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STEPS = 1 << 14, NAMES = 256, TEXT = 256 };
+enum { STEPS = 1 << 14, NAMES = 256, SYMBOLS = 1 << 12, PLACES = 1 << 10, TEXT = 256, COMMAND = 512 };
 
 static struct step {
     int thread, order;
@@ -45,76 +45,104 @@ explore_name(const void *object, size_t size, const char *name)
     names[names_used++] = (struct name){(uintptr_t)object, (uintptr_t)object + size, name};
 }
 
-/* What a program of the system says of this very program; the first line that `wanted` accepts. */
-static bool
-ask(const char *command, bool (*wanted)(const char *line, uintptr_t address, char *text, size_t size),
-    uintptr_t address, char *text, size_t size)
+/* ---- Symbols: what nm says of this very program ---- */
+
+static struct symbol {
+    uintptr_t begin, end;
+    char name[64];
+} symbols[SYMBOLS];
+static int symbols_used;
+
+static FILE *
+ask(const char *program)
 {
-    char line[TEXT];
-    bool found = false;
-    FILE *answer = popen(command, "r");
-    if (!answer) return false;
-    while (fgets(line, sizeof line, answer)) {
-        line[strcspn(line, "\n")] = 0;
-        if (!found) found = wanted(line, address, text, size);
-    }
-    pclose(answer);
-    return found;
+    char command[COMMAND];
+    snprintf(command, sizeof command, "%s /proc/%d/exe", program, (int)getpid());
+    return popen(command, "r");
 }
 
-static bool
-symbol_covers(const char *line, uintptr_t address, char *text, size_t size)
+static void
+read_symbols(void)
 {
+    char line[TEXT], kind;
     unsigned long begin, length;
-    char kind, symbol[TEXT];
-    if (sscanf(line, "%lx %lx %c %255s", &begin, &length, &kind, symbol) != 4) return false;
-    if (address < begin || address >= begin + length) return false;
-    if (address == begin) snprintf(text, size, "%s", symbol);
-    else snprintf(text, size, "%s + %lu", symbol, (unsigned long)(address - begin));
-    return true;
+    FILE *answer = ask("nm -S");
+    while (answer && symbols_used < SYMBOLS && fgets(line, sizeof line, answer)) {
+        struct symbol *s = &symbols[symbols_used];
+        if (sscanf(line, "%lx %lx %c %63s", &begin, &length, &kind, s->name) != 4) continue;
+        s->begin = begin;
+        s->end = begin + length;
+        symbols_used++;
+    }
+    if (answer) pclose(answer);
+}
+
+static void
+offset_name(const char *name, size_t offset, char *text, size_t size)
+{
+    if (offset) snprintf(text, size, "%s + %zu", name, offset);
+    else snprintf(text, size, "%s", name);
 }
 
 const char *
 trace_name(uintptr_t address, char *text, size_t size)
 {
-    char command[TEXT];
     for (int i = names_used - 1; i >= 0; i--) {
         const struct name *n = &names[i];
         if (address < n->begin || address >= n->end) continue;
-        if (address == n->begin) snprintf(text, size, "%s", n->name);
-        else snprintf(text, size, "%s + %zu", n->name, (size_t)(address - n->begin));
+        offset_name(n->name, address - n->begin, text, size);
         return text;
     }
     if (shadow_block(address, text, size)) return text;
-    snprintf(command, sizeof command, "nm -S /proc/%d/exe", (int)getpid());
-    if (!tracing || !ask(command, symbol_covers, address, text, size))
-        snprintf(text, size, "%#lx", (unsigned long)address);
+    snprintf(text, size, "%#lx", (unsigned long)address);
+    if (!tracing) return text;
+    if (symbols_used == 0) read_symbols();
+    for (int i = 0; i < symbols_used; i++) {
+        const struct symbol *s = &symbols[i];
+        if (address < s->begin || address >= s->end) continue;
+        offset_name(s->name, address - s->begin, text, size);
+        break;
+    }
     return text;
 }
 
-static bool
-place_line(const char *line, uintptr_t address, char *text, size_t size)
+/* ---- Places: what addr2line says, asked once for each ---- */
+
+static struct place {
+    const void *pc;
+    char text[128];
+} places[PLACES];
+static int places_used;
+
+/* "function at directory/file:line" in fewer words. */
+static void
+shorten(const char *line, char *text, size_t size)
 {
-    (void)address;
-    const char *file = strrchr(line, '/');
-    const char *at = strstr(line, " at ");
-    if (!at) return false;
-    snprintf(text, size, "%.*s (%s)", (int)(at - line), line, file ? file + 1 : at + 4);
-    return true;
+    const char *file = strrchr(line, '/'), *at = strstr(line, " at ");
+    if (!at) return;
+    file = file ? file + 1 : at + 4;
+    snprintf(text, size, "%.*s (%.*s)", (int)(at - line), line, (int)strcspn(file, " \n"), file);
 }
 
 /* The function and line of a return address. */
 const char *
 trace_place(const void *pc)
 {
-    static char texts[4][TEXT];
-    static int next;
-    char *text = texts[next++ % 4], command[TEXT];
-    snprintf(text, TEXT, "%p", pc);
-    if (!tracing || !pc) return text;
-    snprintf(command, sizeof command, "addr2line -p -f -e /proc/%d/exe %#lx", (int)getpid(), (unsigned long)pc - 1);
-    ask(command, place_line, 0, text, TEXT);
-    return text;
+    static char unknown[TEXT];
+    char command[TEXT], line[TEXT];
+    for (int i = 0; i < places_used; i++)
+        if (places[i].pc == pc) return places[i].text;
+    snprintf(unknown, sizeof unknown, "%p", pc);
+    if (!tracing || places_used == PLACES) return unknown;
+    struct place *p = &places[places_used++];
+    p->pc = pc;
+    snprintf(p->text, sizeof p->text, "%p", pc);
+    snprintf(command, sizeof command, "addr2line -p -f -a %#lx -e", (unsigned long)pc - 1);
+    FILE *answer = ask(command);
+    if (answer && fgets(line, sizeof line, answer))
+        shorten(strchr(line, ' ') ? strchr(line, ' ') + 1 : line, p->text, sizeof p->text);
+    if (answer) pclose(answer);
+    return p->text;
 }
 
 static const char *

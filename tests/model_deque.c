@@ -29,6 +29,7 @@ push(int i)
     items[i].content = i;
     items[i].index = weft__deque_index(&deque);
     assert(weft__deque_push(&deque, &items[i].run, TAG));
+    explore_forget();
 }
 
 static void
@@ -67,6 +68,7 @@ static bool
 pop(void)
 {
     struct entry e;
+    explore_forget();
     if (!weft__deque_pop(&deque, &e)) return false;
     store_relaxed(&e.item->ticket, TAG + 1); /* relaxed: the popper is alone with it */
     got(e);
@@ -88,6 +90,7 @@ join(int i)
 {
     struct runnable *r = &items[i].run;
     struct entry e = {r, TAG};
+    explore_forget();
     if (weft__deque_pop_this(&deque, items[i].index) ||
         (weft__deque_at_bottom(&deque, items[i].index) && weft__deque_pop(&deque, &e))) {
         store_relaxed(&r->ticket, TAG + 1); /* relaxed: as above */
@@ -102,7 +105,10 @@ join(int i)
 static void *
 thief(void *arg)
 {
-    for (int n = *(const int *)arg; n > 0; n--) steal();
+    for (int n = *(const int *)arg; n > 0; n--) {
+        steal();
+        explore_forget();
+    }
     return NULL;
 }
 
@@ -183,7 +189,11 @@ take(void)
     push(1);
     if (weft__deque_take(&deque, &e)) got(e);
     push(2);
-    while (weft__deque_take(&deque, &e)) got(e);
+    explore_forget();
+    while (weft__deque_take(&deque, &e)) {
+        got(e);
+        explore_forget();
+    }
 }
 
 static const struct scenario {
