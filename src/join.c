@@ -19,6 +19,8 @@
  *
  * Cost.  weft_spawn and weft_join of such a child: 144 instructions in all on x86-64, of which one is locked (the fence of
  * the pop), none where there is a single worker.
+ *
+ * Checked.  tests/model_claim.c: spawn, join and steal of a few tasks in every execution.  tests/test_inplace.c.
  */
 #include "fork.h"
 #include "place.h"

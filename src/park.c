@@ -30,7 +30,8 @@
  * for as long as the parker's thread has lost its core.  Holding the object's lock over the switch (Go's unlockf): a
  * select would hold many.
  *
- * Checked.  tests/test_park.c, tests/stress_channel.c.
+ * Checked.  tests/model_park.c: every execution of two parks and three wakers, and each step and order is needed, but for
+ * the acquire of W1 on what is saved (W3 acquires it again).  tests/test_park.c, tests/stress_channel.c.
  */
 #include "park.h"
 

@@ -105,6 +105,7 @@ struct thread {
     uint64_t value;   /* ON_VALUE: until the word is that */
     int64_t deadline; /* ON_FUTEX */
     bool timed_out;
+    bool expired;     /* ON_PAUSE, in a wait whose deadline had passed before it began */
     uint64_t history; /* a hash of everything that it has read */
     struct view cur, acq, rel;
     struct causes causes;

@@ -26,14 +26,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { DEPTH = 4096, HABITS = 1 << 12, TEXT = 1024, OUTCOMES = 64 };
+enum { DEPTH = 4096, POINTS = 1 << 16, HABITS = 1 << 12, TEXT = 1024, OUTCOMES = 64 };
 enum end { ENDED = 1, VISITED, FAILED, RELEARN };
 enum { EXIT_FAILED = 1, EXIT_BROKEN = 2, EXIT_UNREACHED = 3 };
 
 static struct choice {
     uint16_t options, pick;
 } trail[DEPTH];
-static int trail_used, depth, enabled_before;
+static int trail_used, depth, enabled_before, points;
 static jmp_buf home;
 static char failure[TEXT];
 
@@ -198,6 +198,7 @@ schedule(void)
     struct thread *enabled[THREADS];
     int n = 0;
     thread_read(me, 5); /* it has come this far */
+    if (++points == POINTS) search_fail("an execution does not end");
     do {
         if (thread_enabled(me)) enabled[n++] = me;
         for (int i = 0; i < threads_used; i++)
@@ -363,7 +364,7 @@ first_thread(void *arg)
 static enum end
 run(void)
 {
-    depth = enabled_before = 0;
+    depth = enabled_before = points = 0;
     memory_begin();
     shadow_begin();
     trace_begin();

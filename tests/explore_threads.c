@@ -83,6 +83,7 @@ add(void *(*run)(void *), void *arg)
     t->arg = arg;
     t->begun = false;
     t->local = NULL;
+    t->expired = false;
     t->forgets = 0;
     if (!t->can_begin) prepare(t);
     return t;
@@ -174,7 +175,9 @@ threads_pass_time(void)
     struct thread *first = NULL;
     for (int i = 0; i < threads_used; i++) {
         struct thread *t = &threads[i];
-        if (t->blocked == ON_FUTEX && t->deadline != INT64_MAX && (!first || t->deadline < first->deadline)) first = t;
+        bool waits = t->blocked == ON_FUTEX && t->deadline != INT64_MAX;
+        bool tries = t->blocked == ON_PAUSE && t->expired;
+        if ((waits || tries) && (!first || t->deadline < first->deadline)) first = t;
     }
     if (!first) return false;
     if (virtual_now < first->deadline) virtual_now = first->deadline;
@@ -266,14 +269,19 @@ futex_wait(uintptr_t word, uint32_t value, const struct timespec *limit, void *p
     search_access(word, USE_LOAD | USE_STRONG);
     struct location *x = memory_locate(word, 4);
     bool equal = memory_latest(x) == value;
-    skip_to(x, x->count - 1); /* the kernel reads it in this thread */
+    skip_to(x, x->count - 1); /* the kernel has seen it for the thread */
     thread_read(me, equal);
     if (tracing) trace(equal ? "futex wait" : "futex wait, refused", -1, word, value, "", pc);
     if (!equal) return -1;
     me->deadline = limit ? limit->tv_sec * INT64_C(1000000000) + limit->tv_nsec : INT64_MAX;
     me->timed_out = me->deadline <= virtual_now;
-    if (me->timed_out) weft__model_pause(); /* a loop that tries again at once */
-    else block(ON_FUTEX, word, value);
+    if (me->timed_out) {
+        me->expired = true;
+        weft__model_pause(); /* a loop that tries again at once */
+        me->expired = false;
+    } else {
+        block(ON_FUTEX, word, value);
+    }
     if (any_time && me->timed_out && virtual_now < me->deadline) virtual_now = me->deadline;
     if (!me->timed_out) skip_to(x, x->count - 1); /* as its waker left it */
     thread_read(me, me->timed_out);
