@@ -88,7 +88,6 @@ weft__sched_live(bool daemons)
 static bool
 all_ended(bool daemons_too)
 {
-    weft__fence(); /* what the caller ended itself comes first: of two that look, one sees both */
     return live((bool[2]){true, daemons_too}) == 0;
 }
 
@@ -110,7 +109,8 @@ step(enum sched_state from, enum sched_state to)
 bool
 weft__sched_progress(void)
 {
-    int state = load_acquire(&weft__sched.state); /* acquire: pairs with the step that was taken */
+    weft__fence();                                /* G2 */
+    int state = load_acquire(&weft__sched.state); /* G3: acquire: pairs with the step that was taken */
     if (state == SCHED_CLOSING && all_ended(false) && step(SCHED_CLOSING, SCHED_CANCELLED)) {
         weft__sched_cancel_root();
         return true;

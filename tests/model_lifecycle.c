@@ -1,0 +1,408 @@
+/*
+ * model_lifecycle.c - every interleaving of tasks that end, threads that spawn, and a scheduler that stops.
+ *
+ * sources: lifecycle.c spawn.c worker.c inject.c park.c fence.c futex.c
+ *
+ * Tasks are descriptors in the inject queue; running one ends it.  Instead of idle.c there is what it promises: who wakes is
+ * seen by who sleeps, or goes to sleep.  Nobody is woken but by that, so a worker that sleeps when all is over is a deadlock.
+ *
+ * Instances:
+ *   last     two workers end the last two tasks when the scheduler has been told to stop: of two that look, one sees both
+ *   root     the same, where one of the two is the root task: its end is what stops the scheduler, by way of CLOSING
+ *   stop     a worker ends the last task while another thread stops the scheduler: one of them sees what the other did
+ *   spawn    a plain thread spawns while a worker leaves: the task is run, or refused; and the worker, which is freed when
+ *            it has left and nobody visits, is not touched after that                       M1-M3 against E1, E2
+ *   tasks    a task makes another and ends, on a worker; the other worker takes it, ends it, and may not leave before
+ */
+#include "explore.h"
+
+#include "scheduler.h"
+
+#include "futex.h"
+#include "timerq.h"
+#include "waiter.h"
+
+#include <weft/error.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORKERS = 2, TASKS = 1 };
+
+struct sched weft__sched;
+
+static weft_task tasks[TASKS];
+static _Atomic uint32_t ran[TASKS];
+static pthread_t threads[WORKERS];
+
+/* ---- What is around: a clock that stands still, no timers, no stacks, no parked tasks -------------------------------- */
+
+int64_t
+weft__clock_now(void)
+{
+    return 1;
+}
+
+weft_time
+weft_now(void)
+{
+    return 1;
+}
+
+int64_t
+weft__timers_next(void)
+{
+    return INT64_MAX;
+}
+
+void
+weft__timers_poll(void)
+{
+}
+
+void
+weft__stack_each(void (*visit)(struct stack *s, void *arg), void *arg)
+{
+    (void)visit;
+    (void)arg;
+}
+
+void
+weft__ready(struct context *c, bool crowd)
+{
+    (void)c;
+    (void)crowd;
+    assert(!"nobody is parked");
+}
+
+/* What of spawn.c is not called. */
+
+_Thread_local struct worker *weft__tls_worker;
+
+struct worker *
+weft__worker(void)
+{
+    return NULL;
+}
+
+weft_task *
+weft__task_refill(struct task_cache *cache)
+{
+    (void)cache;
+    return NULL;
+}
+
+void
+weft_task_release(weft_task *t)
+{
+    (void)t;
+}
+
+int
+weft__runtime_need(void)
+{
+    return 0;
+}
+
+void
+weft__sched_push_elsewhere(struct worker *w, weft_task *t, uint64_t tag)
+{
+    (void)w, (void)t, (void)tag;
+}
+
+bool
+weft__deque_make_room(struct deque *d, int64_t b)
+{
+    (void)d, (void)b;
+    return false;
+}
+
+/* ---- Sleeping, as idle.c promises it: who looks after the wake sees what came before it ----------------------------- */
+
+static _Atomic uint32_t wakes;
+
+static void
+wake(void)
+{
+    add_acq_rel(&wakes, 1);
+    weft__futex_wake(&wakes, WORKERS);
+}
+
+void
+weft__idle_sleep(struct worker *w)
+{
+    uint32_t seen = add_acq_rel(&wakes, 0);
+    if (weft__work_visible(w) || weft__sched_stopping()) return;
+    explore_reached("a worker sleeps");
+    weft__futex_wait(&wakes, seen, INT64_MAX);
+    (void)add_acq_rel(&wakes, 0);
+}
+
+void
+weft__idle_wake_all(struct pool *p)
+{
+    if (p->count > 0) wake();
+}
+
+bool
+weft__idle_search(struct worker *w)
+{
+    (void)w;
+    return false;
+}
+
+void
+weft__idle_found(struct worker *w)
+{
+    (void)w;
+}
+
+void
+weft__idle_wake_slow(struct pool *p)
+{
+    (void)p;
+    wake();
+}
+
+/* ---- One queue for all, as in scheduler.c and search.c -------------------------------------------------------------- */
+
+/* After the push, it looks at the workers, as the real one does. */
+void
+weft__sched_submit(struct worker *w, weft_task *t)
+{
+    struct pool *p = &weft__sched.pools[POOL_DEFAULT];
+    (void)w;
+    weft__inject_push(&p->inject, &t->run);
+    (void)load_relaxed(&p->workers[0]->asleep);
+    wake();
+}
+
+struct entry
+weft__sched_pick(struct worker *w)
+{
+    struct runlist l;
+    struct runnable *r;
+    if (!w->sticky.head) {
+        l = weft__inject_take(&w->pool->inject);
+        while ((r = weft__runlist_pop(&l))) weft__runlist_append(&w->sticky, r);
+    }
+    r = weft__runlist_pop(&w->sticky);
+    /* Nobody sleeps any more; but who has seen it, and looked whether it may leave, learns nothing until that changes. */
+    if (!r && weft__sched_stopping() && w->handoffs++ > 0) weft__pause();
+    return (struct entry){r, 0};
+}
+
+bool
+weft__work_visible(struct worker *w)
+{
+    return !weft__inject_empty(&w->pool->inject);
+}
+
+bool
+weft__steal(struct worker *w, struct entry *out, bool *again)
+{
+    (void)w, (void)out, (void)again;
+    return false;
+}
+
+bool
+weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out)
+{
+    (void)w, (void)watch, (void)now, (void)out;
+    return false;
+}
+
+void
+weft__sched_run(struct worker *w, struct entry e)
+{
+    weft_task *t = weft__container(e.item, weft_task, run);
+    store_relaxed(&ran[t - tasks], load_relaxed(&ran[t - tasks]) + 1);
+    weft__sched_ended(w, false);
+}
+
+/* ---- The threads ---------------------------------------------------------------------------------------------------- */
+
+static void
+prepare(int count, int running, enum sched_state state)
+{
+    struct pool *p = &weft__sched.pools[POOL_DEFAULT];
+    weft__sched.oversubscribed = true; /* a search looks around once */
+    weft__sched.workers = p->workers = calloc((size_t)count, sizeof *p->workers);
+    weft__sched.count = p->count = count;
+    p->idle.most_searching = (uint32_t)(count + 1) / 2;
+    for (int k = 0; k < POOLS; k++) store_relaxed(&weft__sched.pools[k].idle.wakes_at, INT64_MAX);
+    for (int k = 0; k < count; k++) {
+        struct worker *w = p->workers[k] = aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
+        memset(w, 0, sizeof *w);
+        w->pool = p;
+        w->id = w->place = k;
+        w->alone = count == 1;
+    }
+    store_relaxed(&weft__sched.made[0], (uint64_t)running);
+    store_relaxed(&weft__sched.state, (int)state);
+    for (int k = 0; k < TASKS; k++) weft__task_set_phase(&tasks[k], PHASE_NEW);
+}
+
+static void
+join_workers(void)
+{
+    for (int k = 0; k < weft__sched.count; k++) pthread_join(threads[k], NULL);
+    assert(load_relaxed(&weft__sched.state) == SCHED_LEAVING);
+}
+
+static void *
+work(void *arg)
+{
+    weft__worker_loop(arg);
+    return NULL;
+}
+
+/* A worker whose task has just ended. */
+static void *
+end_and_work(void *arg)
+{
+    weft__sched_ended(arg, false);
+    return work(arg);
+}
+
+/* The same; the task was the root: root_main of runtime.c. */
+static void *
+end_root_and_work(void *arg)
+{
+    store_seq_cst(&weft__sched.state, SCHED_CLOSING);
+    return end_and_work(arg);
+}
+
+static void
+start(int k, void *(*body)(void *))
+{
+    pthread_create(&threads[k], NULL, body, weft__sched.workers[k]);
+}
+
+/* weft_stop of runtime.c, up to the joining. */
+static void
+stop(void)
+{
+    store_seq_cst(&weft__sched.state, SCHED_CANCELLED);
+    weft__sched_cancel_root();
+    while (weft__sched_progress()) continue;
+}
+
+static void
+run_last(bool root)
+{
+    prepare(2, 2, root ? SCHED_RUNNING : SCHED_CANCELLED);
+    start(0, root ? end_root_and_work : end_and_work);
+    start(1, end_and_work);
+    join_workers();
+}
+
+static void
+stop_at_the_end(void)
+{
+    prepare(1, 1, SCHED_RUNNING);
+    start(0, end_and_work);
+    stop();
+    join_workers();
+}
+
+static int accepted; /* what the spawn returned */
+
+static void *
+spawn(void *arg)
+{
+    (void)arg;
+    accepted = weft__spawn_submit(NULL, &tasks[0]);
+    return NULL;
+}
+
+/* finish_locked of runtime.c. */
+static void
+free_workers(void)
+{
+    while (load_acquire(&weft__sched.visitors) != 0) sched_yield();
+    for (int k = 0; k < weft__sched.count; k++) free(weft__sched.workers[k]);
+    free(weft__sched.workers);
+    weft__sched.workers = NULL;
+    weft__sched.count = 0;
+    memset(weft__sched.pools, 0, sizeof weft__sched.pools);
+}
+
+static void
+spawn_late(void)
+{
+    pthread_t spawner;
+    prepare(1, 0, SCHED_CANCELLED);
+    pthread_create(&spawner, NULL, spawn, NULL);
+    start(0, work);
+    join_workers();
+    free_workers();
+    pthread_join(spawner, NULL);
+    assert(accepted == 0 || accepted == WEFT_ESHUTDOWN);
+    assert(load_relaxed(&ran[0]) == (accepted == 0));
+    if (accepted == 0) explore_reached("a spawn is accepted");
+    else explore_reached("a spawn is refused");
+}
+
+static void
+last_two(void)
+{
+    run_last(false);
+}
+
+static void
+last_with_root(void)
+{
+    run_last(true);
+}
+
+/* A worker whose task makes another, and ends, and which does nothing more. */
+static void *
+make_and_end(void *arg)
+{
+    int rc = weft__spawn_submit(arg, &tasks[0]);
+    assert(rc == 0);
+    weft__sched_ended(arg, false);
+    (void)weft__sched_progress(); /* as it would before it sleeps */
+    return NULL;
+}
+
+static void
+tasks_make_tasks(void)
+{
+    prepare(2, 1, SCHED_CANCELLED);
+    start(0, make_and_end);
+    start(1, work);
+    join_workers();
+    assert(load_relaxed(&ran[0]) == 1);
+}
+
+static const struct instance {
+    const char *title;
+    void (*run)(void);
+    bool symmetric; /* fences: as where the kernel has no membarrier */
+} instances[] = {
+    {"last", last_two, true},
+    {"root", last_with_root, true},
+    {"stop", stop_at_the_end, true},
+    {"stop, asymmetric fences", stop_at_the_end, false},
+    {"spawn", spawn_late, true},
+    {"tasks", tasks_make_tasks, true},
+};
+
+const char *
+explore_title(int index)
+{
+    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
+}
+
+int
+main(void)
+{
+    const struct instance *i = &instances[explore_case];
+    weft__fence_asymmetric = !i->symmetric;
+    i->run();
+    return 0;
+}
