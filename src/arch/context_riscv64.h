@@ -35,12 +35,12 @@ _Static_assert(offsetof(struct weft__frame, pc) == WEFT__FRAME_PC, "as in the as
 _Static_assert(offsetof(struct weft__frame, fs0_fs11) == WEFT__FRAME_FS0, "as in the assembly");
 _Static_assert(sizeof(struct weft__frame) == WEFT__FRAME_SIZE, "as in the assembly");
 
-/* Registers that exist only where the compiler was told so, and that no function preserves. */
+/* Registers that exist only where the compiler was told so, and that no function preserves.  vl and vtype, which not all
+ * compilers let one name, are unknown to them after any asm. */
 #if defined(__riscv_vector)
 #define WEFT__LOST_VECTOR                                                                                              \
     , "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16",     \
-        "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "vl", \
-        "vtype"
+        "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
 #else
 #define WEFT__LOST_VECTOR
 #endif
