@@ -3,6 +3,7 @@
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
+#   make examples         builds Julia's own examples, and looks that they print what they should
 #   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
 #   make model            the protocols between threads, exhaustively: tests/model_*.c, and the mutants that must be found
@@ -327,6 +328,19 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
+	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
+
+# Julia's examples, and whether they print what they should.
+.PHONY: examples
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c))
+
+examples: $(EXAMPLES)
+	@examples/julia/check $^
+
+$(B)/examples/julia/%: examples/julia/%.c $(LINKS)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(SANITIZE) $(CFLAGS) -o $@ $< -L$(B) -lweft -pthread \
 	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
