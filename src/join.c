@@ -119,6 +119,25 @@ wait_for(struct context *c, weft_task *t, weft_time deadline, bool cancellable)
     return rc;
 }
 
+/* Runs t in place, if it is a child of w's that has not started and nothing stands against it. */
+static inline bool
+try_in_place(struct worker *w, struct context *c, weft_task *t)
+{
+    uint64_t tag = weft__task_ticket(t);
+    if (!weft__fork_queued(w, t, tag) || !may_run_in_place(c, t) || !claim_child(w, t, tag)) return false;
+    run_in_place(c, t);
+    weft__sched_spend(c, COST_JOIN);
+    return true;
+}
+
+bool
+weft__run_child(weft_task *t)
+{
+    struct worker *w = weft__worker();
+    struct context *c = w ? w->context : NULL;
+    return c && try_in_place(w, c, t);
+}
+
 /* Everything that waiting for t has in common. */
 static int
 await(weft_task *t, weft_time deadline, bool cancellable)
@@ -127,13 +146,7 @@ await(weft_task *t, weft_time deadline, bool cancellable)
     struct context *c = w ? w->context : NULL;
     if (c && c->task == t) return WEFT_EDEADLK;
     if (cancellable && weft__cancelled(c)) return WEFT_ECANCELED;
-    uint64_t tag = weft__task_ticket(t);
-    if (c && deadline == WEFT_FOREVER && weft__fork_queued(w, t, tag) && may_run_in_place(c, t) &&
-        claim_child(w, t, tag)) {
-        run_in_place(c, t);
-        weft__sched_spend(c, COST_JOIN);
-        return 0;
-    }
+    if (c && deadline == WEFT_FOREVER && try_in_place(w, c, t)) return 0;
     return wait_for(c, t, deadline, cancellable);
 }
 

@@ -110,6 +110,10 @@ int weft__spawn_submit(struct worker *w, weft_task *t);
 /* weft_join, which no cancellation of the caller interrupts.  *stackless: t did not run, for want of a stack. */
 int weft__join_always(weft_task *t, bool *stackless);
 
+/* Runs t in place, if it is a child that the caller's worker has not started and nothing stands against it.  For those
+ * who cannot go on before it has ended. */
+bool weft__run_child(weft_task *t);
+
 /* Provided by runtime.c: starts the runtime if it is not running.  0, or why it cannot. */
 int weft__runtime_need(void);
 

@@ -153,6 +153,16 @@ struct callback {
     void *arg;
 };
 
+/* Does a wait for t, which has ended, end with that?  F3 of waitset.c: a registration that counts down is not touched
+ * again unless this is true.  Under t's lock. */
+static inline bool
+ends_wait(const struct waiter *w, unsigned phase)
+{
+    _Atomic size_t *left = w->slot;
+    if (!left || (w->count && phase != PHASE_COMPLETED)) return true;
+    return sub_acq_rel(left, 1) == 1; /* acq_rel: pairs with the others that count down, and with R2 and R4 */
+}
+
 void
 weft__task_finish(weft_task *t, unsigned phase, int code)
 {
@@ -170,7 +180,7 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
     while ((n = weft__list_pop(&waiting))) {
         struct waiter *w = weft__container(n, struct waiter, node);
         if (!w->parker) weft__list_append(&callbacks, n);
-        else if (weft__park_claim(w->parker, w->ticket)) weft__list_append(&ready, n);
+        else if (ends_wait(w, phase) && weft__park_claim(w->parker, w->ticket)) weft__list_append(&ready, n);
     }
     weft__unlock(&t->lock);
 

@@ -39,6 +39,12 @@ interrupt_own(struct wait *w)
     return true;
 }
 
+bool
+weft__wait_abandon(struct wait *w)
+{
+    return interrupt_own(w);
+}
+
 /* In a forked child there is nobody left to wake the thread. */
 static int
 wait_thread(struct wait *w, weft_time deadline)

@@ -28,8 +28,8 @@ struct waiter {
     uint64_t ticket;
     uint32_t index; /* which of the parker's registrations this is */
     int code;       /* what the wait returns, between claim and wake */
-    void *slot;     /* the object's: where a value is, or goes to */
-    size_t count;   /* the object's: how many values */
+    void *slot;     /* the object's: where a value is, or goes to; a task's: NULL, or what to count down (waitset.c) */
+    size_t count;   /* the object's: how many values; a task's: a failure need not be counted */
 };
 
 struct wait {
@@ -57,6 +57,10 @@ weft__wait_register(struct wait *w, struct waiter *r, struct list *list, uint32_
 
 /* Step 4.  The code that the waker gave, or WEFT_ECANCELED or WEFT_ETIMEDOUT. */
 int weft__wait_park(struct wait *w, weft_time deadline);
+
+/* Instead of step 4: takes the wake for the caller itself, who goes on without a park; false: somebody was faster, the wake is
+ * on its way, and step 4 must follow. */
+bool weft__wait_abandon(struct wait *w);
 
 /* After step 4: was it no object that woke the caller, but a deadline or a cancellation? */
 static inline bool

@@ -109,6 +109,31 @@ WEFT_API WEFT_MUSTUSE int weft_fetch_until(weft_task *t, void **value, weft_time
 WEFT_API int weft_join(weft_task *t);
 WEFT_API WEFT_MUSTUSE int weft_join_until(weft_task *t, weft_time deadline);
 
+/* Waits until one of the n tasks at t has ended, and returns its index: the lowest of those that have ended already, or,
+ * if it had to wait, that of the one whose end came first.  How it ended is for the caller to ask; the others go on.  A task
+ * may be there more than once; a NULL stands for none, so whoever waits for one after the other can take out those that
+ * it is done with.  Costs O(n), and one wake.                                                                     [C]
+ *   WEFT_ENOENT    there is no task: n is 0, or all are NULL
+ *   WEFT_EDEADLK   the caller is among them
+ *   WEFT_EINVAL    t is NULL and n is not 0; n is above INT_MAX
+ *   WEFT_ENOMEM    no memory: with more than 32 tasks
+ *   WEFT_ECANCELED the caller's scope was cancelled
+ *   WEFT_ETIMEDOUT, WEFT_EAGAIN   (_until) the deadline passed; no task is affected */
+WEFT_API WEFT_MUSTUSE int weft_waitany(weft_task *const *t, size_t n);
+WEFT_API WEFT_MUSTUSE int weft_waitany_until(weft_task *const *t, size_t n, weft_time deadline);
+
+enum { WEFT_FAILFAST = 1 /* returns as soon as one has failed; the others go on */ };
+
+/* Waits until all of the n tasks at t have ended.  They, and NULLs among them, are as for weft_waitany.  Costs O(n).  Without
+ * WEFT_FAILFAST and without a deadline, runs those in place that have not started, as weft_wait does.             [C]
+ *   0              all have completed; n may be 0
+ *   WEFT_ECHILD    one at least failed or was cancelled: weft_task_error of each says which
+ *   WEFT_ENOMEM    no memory: with WEFT_FAILFAST and more than 32 tasks
+ *   WEFT_EINVAL    as for weft_waitany, or an unknown flag
+ *   WEFT_EDEADLK, WEFT_ECANCELED, WEFT_ETIMEDOUT, WEFT_EAGAIN   as for weft_waitany */
+WEFT_API WEFT_MUSTUSE int weft_waitall(weft_task *const *t, size_t n, unsigned flags);
+WEFT_API WEFT_MUSTUSE int weft_waitall_until(weft_task *const *t, size_t n, unsigned flags, weft_time deadline);
+
 /* Sets the current task's value, for weft_fetch; returns 0, so that a body can end with `return weft_return(p);`.  Who
  * frees *value is up to the program: every fetch gets the same pointer.  Outside a task: does nothing. */
 WEFT_API int weft_return(void *value);
