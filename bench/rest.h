@@ -68,18 +68,20 @@ newcomer_awaited(struct newcomer *n)
     return t;
 }
 
-/* Who spawns does not wait by any means of the scheduler: only another worker can start the task. */
+/* Who spawns does not wait by any means of the scheduler: only another worker can start the task.  here: the worker that
+ * calls, which may be another one after each newcomer. */
 static inline void
-start_sample(struct bench_sample *s, int here, void (*make)(struct newcomer *), void (*finish)(struct newcomer *))
+start_sample(struct bench_sample *s, int (*here)(void), void (*make)(struct newcomer *), void (*finish)(struct newcomer *))
 {
     double ns[START_MAX];
     int n = bench_size(START_MAX, START_MAX / 5);
     for (int i = 0; i < n; i++) {
         struct newcomer one = {0, -1, NULL};
+        int spawner = here();
         int64_t begun = bench_now();
         make(&one);
         ns[i] = (double)(newcomer_awaited(&one) - begun);
-        if (one.worker == here) bench_fail("spawn-start: the task started on the worker that was busy");
+        if (one.worker == spawner) bench_fail("spawn-start: the task started on the worker that was busy");
         finish(&one);
     }
     s->values[0] = bench_median(ns, n);

@@ -41,7 +41,7 @@ join_newcomer(struct newcomer *n)
 static void
 spawn_to_start(struct bench_sample *s)
 {
-    start_sample(s, weft_worker(), spawn_newcomer, join_newcomer);
+    start_sample(s, weft_worker, spawn_newcomer, join_newcomer);
 }
 
 static void *
@@ -66,10 +66,16 @@ join_newcomer_thread(struct newcomer *n)
     free(n->task);
 }
 
+static int
+no_worker(void)
+{
+    return -1;
+}
+
 static void
 create_to_start(struct bench_sample *s)
 {
-    start_sample(s, -1, create_newcomer, join_newcomer_thread);
+    start_sample(s, no_worker, create_newcomer, join_newcomer_thread);
 }
 
 /* ---- A parked one ------------------------------------------------------------------------------------------------ */

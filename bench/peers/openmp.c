@@ -176,7 +176,7 @@ start_elsewhere(struct bench_sample *s)
 {
 #pragma omp parallel
 #pragma omp single
-    start_sample(s, omp_get_thread_num(), make_task, finish_task);
+    start_sample(s, omp_get_thread_num, make_task, finish_task);
 }
 
 /* Between two parallel regions. */

@@ -140,7 +140,7 @@ start_elsewhere(bench_sample *s)
 {
     tbb::task_group tasks;
     newcomers = &tasks;
-    start_sample(s, tbb::this_task_arena::current_thread_index(), make_task, finish_task);
+    start_sample(s, tbb::this_task_arena::current_thread_index, make_task, finish_task);
 }
 
 void
