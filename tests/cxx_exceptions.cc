@@ -37,7 +37,7 @@ int run_on(int workers, weft_fn *fn, void *arg)
     return weft_run(&cfg, fn, arg);
 }
 
-// Parks in the middle of handling an exception, and then throws that one on.
+// [J149] Parks in the middle of handling an exception, and then throws that one on.
 int rethrow_own(void *arg)
 {
     int mine = *static_cast<int *>(arg), caught = 0;
@@ -134,6 +134,53 @@ int take_turns(void *)
 void turns()
 {
     for (int workers : {1, 2}) CHECK(run_on(workers, take_turns, nullptr) == 0);
+}
+
+// [J150] Throws and handles an exception while it handles another one, and parks in between.
+int handle_two(void *arg)
+{
+    int mine = *static_cast<int *>(arg), right = 0;
+    for (int round = 0; round < 50; round++) {
+        try {
+            throw mine;
+        } catch (int) {
+            try {
+                weft_yield();
+                throw static_cast<long>(mine);
+            } catch (long) {
+                weft_yield();
+                try {
+                    throw;
+                } catch (long inner) {
+                    right += inner == mine;
+                }
+            }
+            weft_yield();
+            try {
+                throw;
+            } catch (int outer) {
+                right += outer == mine;
+            }
+        }
+    }
+    return right == 100 ? 0 : -1;
+}
+
+int handle_many(void *)
+{
+    int number[8];
+    weft_task *t[8];
+    for (int i = 0; i < 8; i++) {
+        number[i] = i;
+        CHECK((i % 2 ? weft_spawn : weft_async)(&t[i], handle_two, &number[i]) == 0);
+    }
+    for (auto u : t) CHECK(weft_join(u) == 0);
+    return 0;
+}
+
+void two_at_a_time()
+{
+    for (int workers : {1, 2, 4}) CHECK(run_on(workers, handle_many, nullptr) == 0);
 }
 
 // Parks while it is unwound.
@@ -279,6 +326,7 @@ int main()
 {
     test("tasks that park in catch blocks throw on their own", catch_blocks);
     test("two tasks in two catch blocks throw on their own, whichever goes on first", turns);
+    test("tasks that handle one exception within another, and park in both, keep both", two_at_a_time);
     test("a task that parks while it is unwound has its own count of exceptions in flight", unwinding);
     test("a child that is run in place in a catch block leaves what is handled there alone", in_place);
     test("one that leaves a task ends the process", past_the_entry);

@@ -405,3 +405,97 @@ TEST(julia, one_worker, "julia: with one worker, migratable tasks run on that")
     CHECK_INT(run_on(1, spawn_ten, &j), 0);
     CHECK_STR(j.text, "xxxxxxxxxx");
 }
+
+static int
+empty_range(size_t begin, size_t end, void *ctx)
+{
+    (void)ctx;
+    return begin < end ? 0 : -1;
+}
+
+/* [J142] In Julia it is about @threads.  The pauses let workers go to sleep, so that they must be woken again. */
+TASK_TEST(julia, empty_loops, "julia: 100 000 loops over 1024 empty iterations all end")
+{
+    int bad = 0;
+    for (int i = scaled(100000); i > 0; i--) {
+        bad += weft_for(0, 1024, 0, empty_range, NULL) != 0;
+        if (i % 1000 == 0) bad += weft_sleep(100 * WEFT_US) != 0;
+    }
+    CHECK_INT(bad, 0);
+}
+
+static int
+want_no_value(void *arg)
+{
+    void *value = NULL;
+    int code = weft_park(&value);
+    (void)arg;
+    if (code == 0 && value) return weft_fail(WEFT_EINVAL, "resumed with %d", *(int *)value);
+    return code;
+}
+
+/* [J146] What C's compiler does not refuse: a task that is resumed with what it cannot use. */
+WORKER_TEST(julia, unusable_value, "julia: a task that is resumed with a value that it cannot use fails, once")
+{
+    int x = 1;
+    weft_task *t = asynced(want_no_value, NULL), *u = asynced(want_no_value, NULL);
+    weft_yield();
+    CHECK_INT(weft_schedule_value(t, &x), 0);
+    CHECK_INT(weft_schedule_value(t, &x), WEFT_EBUSY);
+    CHECK_INT(weft_schedule(u), 0);
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_STR(weft_task_message(t), "resumed with 1");
+    CHECK_INT(weft_schedule_value(t, &x), WEFT_EBUSY);
+    CHECK_INT(weft_join(t), WEFT_EINVAL);
+    CHECK_INT(weft_join(u), 0);
+}
+
+/* A tree of tasks with random numbers: each has a generator of its own, split from its parent's. */
+struct branch {
+    uint64_t seed, sum;
+    int depth;
+    bool alone; /* grows by calls, not by tasks */
+};
+
+static uint64_t
+random_next(uint64_t *state)
+{
+    uint64_t x = *state += 0x9e3779b97f4a7c15;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return x ^ (x >> 31);
+}
+
+static int
+grow(void *arg)
+{
+    struct branch *b = arg;
+    weft_task *t[2];
+    int code = 0;
+    b->sum = random_next(&b->seed);
+    if (b->depth == 0) return 0;
+    struct branch children[2];
+    for (int i = 0; i < 2; i++) {
+        children[i] = (struct branch){random_next(&b->seed), 0, b->depth - 1, b->alone};
+        if (b->alone) code += grow(&children[i]);
+        else code += weft_spawn(&t[i], grow, &children[i]);
+        if (!b->alone && b->seed % 4 == 0) weft_yield();
+    }
+    for (int i = 0; i < 2 && !b->alone && code == 0; i++) code += weft_join(t[i]);
+    b->sum += 31 * children[0].sum + 37 * children[1].sum + random_next(&b->seed);
+    return code;
+}
+
+/* [J227] Julia splits the generator of a task by itself; in C it is part of the argument. */
+TASK_TEST(julia, random_tree, "julia: a tree of tasks gives the same random numbers on every run")
+{
+    struct branch alone = {.seed = test_seed(), .depth = TEST_SMALL ? 5 : 10, .alone = true};
+    struct branch first = alone;
+    CHECK_INT(grow(&alone), 0);
+    for (int i = 0; i < 20; i++) {
+        struct branch b = first;
+        b.alone = false;
+        CHECK_INT(weft_join(spawned(grow, &b)), 0);
+        CHECK(b.sum == alone.sum);
+    }
+}

@@ -224,6 +224,37 @@ TEST(errormonitor, success, "errormonitor: success is silent")
 }
 
 static int
+fail_because_of_child(void *arg)
+{
+    (void)arg;
+    weft_task *t = spawned(fail_with_text, NULL);
+    int code = weft_wait(weft_errormonitor(t));
+    if (code < 0) code = weft_fail(code, "outer, since %s", weft_task_message(t));
+    weft_task_release(t);
+    return code;
+}
+
+static int
+monitor_nested(void *arg)
+{
+    (void)arg;
+    weft_task *t = spawned(fail_because_of_child, NULL);
+    CHECK_INT(weft_wait(weft_errormonitor(t)), WEFT_ECHILD);
+    CHECK_INT(weft_join(t), WEFT_ECHILD);
+    return 0;
+}
+
+/* [J152] Julia writes both failures in the outer one's report. */
+TEST(errormonitor, nested,
+     "errormonitor: a failure because of another task's is written, and the other too, with both stacks")
+{
+    CHECK_INT(written_by(monitor_nested), 1);
+    char *inner = strstr(written, "Unhandled Task ERROR: row 7: too short\nStacktrace:\n");
+    char *outer = strstr(written, "Unhandled Task ERROR: outer, since row 7: too short\nStacktrace:\n");
+    CHECK(inner != NULL && outer != NULL);
+}
+
+static int
 monitor_without_text(void *arg)
 {
     (void)arg;
