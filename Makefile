@@ -206,7 +206,7 @@ $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 
 # The simulator: its own sources without the seam, the others with it; calls of these come to it instead.  -no-pie: the same
 # addresses every time.
-WRAPPED := pthread_create pthread_join pthread_detach pthread_sigmask pthread_mutex_lock pthread_mutex_unlock \
+WRAPPED := pthread_create pthread_join pthread_detach pthread_self pthread_sigmask pthread_mutex_lock pthread_mutex_unlock \
     pthread_cond_wait pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_wait \
     pthread_barrier_destroy clock_gettime time nanosleep clock_nanosleep sleep usleep \
     sched_yield sched_getaffinity sched_setaffinity read weft__hook weft__lock_slow weft__futex_wait \

@@ -22,7 +22,7 @@ struct sched {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
     _Atomic uint64_t counts[COUNTS]; /* by workers of earlier runs */
-    _Atomic uint32_t visitors; /* plain threads between a push and their last look at a worker */
+    _Atomic uint32_t visitors;       /* plain threads between a push and their last look at a worker */
 };
 
 extern struct sched weft__sched;
@@ -72,7 +72,7 @@ struct entry weft__sched_pick(struct worker *w);
  * spent its budget since it was last dispatched lets others have a turn.  What is asked never to wait (WEFT_NOW) costs
  * nothing.
  */
-enum { BUDGET = 1024, COST_CHANNEL = 8, COST_JOIN = 1 };
+enum { BUDGET = 1024, COST_CHANNEL = 8, COST_SIGNAL = 4, COST_JOIN = 1 };
 
 void weft__sched_exhausted(struct context *c);
 

@@ -168,6 +168,7 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
 {
     struct list waiting, ready = {NULL, NULL}, callbacks = {NULL, NULL};
     struct list_node *n;
+    if (weft__unlikely(load_relaxed(&t->flags) & TASK_LOCALS)) weft__locals_end(t); /* relaxed: set by t itself */
     if (phase == PHASE_FAILED && (load_relaxed(&t->flags) & TASK_MONITORED))
         weft__failure_print(t, code); /* under no lock yet: see below */
 

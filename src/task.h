@@ -37,7 +37,8 @@ enum { /* flags, above those of weft_task_options */
        TASK_MONITORED = 1 << 9, /* an errormonitor is attached */
        TASK_REPORTED = 1 << 10, /* and has printed */
        TASK_COPIED = 1 << 11,   /* arg is a heap copy, freed with the descriptor */
-       TASK_LADEN = 1 << 17,    /* not like most: it has a name, a drop function, a stack size, or a failure */
+       TASK_LADEN = 1 << 17,    /* not like most: it has a name, a drop function, a stack size, a failure, or locals */
+       TASK_LOCALS = 1 << 18,   /* it has run, and has locals.  Set by itself */
        TASK_CANCEL = 1 << 12,   /* cancelled by itself, not through its scope */
        TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
        TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
@@ -70,7 +71,10 @@ struct weft_task {
     struct list waiters; /* struct waiter: parked, or callbacks */
     int code;            /* how it ended; while it runs, the code of a permit */
     const char *name;
-    void (*drop)(void *arg);
+    union {
+        void (*drop)(void *arg); /* of a task that has not started */
+        struct locals *locals;   /* TASK_LOCALS: of one that has (local.c) */
+    };
     struct failure *failure; /* of weft_fail */
     union {
         void *permit;          /* TASK_PERMIT: its value */
@@ -264,6 +268,9 @@ weft__task_observe(weft_task *t)
 {
     if (!(load_relaxed(&t->flags) & TASK_OBSERVED)) or_acq_rel(&t->flags, TASK_OBSERVED); /* read by the last unref */
 }
+
+/* Provided by local.c: destroys the locals of t, whose body has returned. */
+void weft__locals_end(weft_task *t);
 
 /* Provided by the scheduler: the calling worker's cache, NULL on a plain thread. */
 struct task_cache *weft__task_cache(void);

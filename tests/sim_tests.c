@@ -21,6 +21,9 @@ static const struct {
     {"timerq/all_fire", "one thread, and long"},
     {"parallel_reduce/bits", "long"},
     {"channel_julia/a_million", "one task, and long"},
+    {"local/thread", "values of a real thread"},
+    {"local/thread_ends", "values of real threads"},
+    {"once/thread", "values of real threads"},
 };
 
 const char *

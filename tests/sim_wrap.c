@@ -39,6 +39,8 @@ int __real_pthread_join(pthread_t thread, void **value);
 int __wrap_pthread_join(pthread_t thread, void **value);
 int __real_pthread_detach(pthread_t thread);
 int __wrap_pthread_detach(pthread_t thread);
+pthread_t __real_pthread_self(void);
+pthread_t __wrap_pthread_self(void);
 int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *before);
 int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *before);
 
@@ -51,6 +53,12 @@ __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)
     *out = (pthread_t)t->id;
     point();
     return 0;
+}
+
+pthread_t
+__wrap_pthread_self(void)
+{
+    return sim_self() ? (pthread_t)sim_self()->id : __real_pthread_self();
 }
 
 int
