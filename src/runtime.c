@@ -40,7 +40,8 @@ static struct {
     bool run;   /* weft_run owns the runtime */
     int wanted; /* workers that there is memory for */
     int bind;
-    _Atomic int ordinary; /* workers, of this runtime or the last: asked for by any thread at any time */
+    _Atomic int ordinary; /* workers, of this runtime or the last: asked for by any thread at any time, as the next */
+    _Atomic int interactive;
     struct topology *topology;
 } runtime = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -304,8 +305,9 @@ start_workers(const struct config *config, int first)
         return rc;
     }
     weft__sched.oversubscribed = n > weft__topology_usable_cores(runtime.topology);
-    store_relaxed(&weft__sched.root.cancelled, 0);    /* relaxed: published by the state */
-    store_relaxed(&runtime.ordinary, ordinary);       /* relaxed: published by the state */
+    store_relaxed(&weft__sched.root.cancelled, 0); /* relaxed: published by the state */
+    store_relaxed(&runtime.ordinary, ordinary);    /* relaxed: published by the state, as the next */
+    store_relaxed(&runtime.interactive, n - ordinary);
     store_release(&weft__sched.state, SCHED_RUNNING); /* release: pairs with weft__runtime_need */
     open_gate(GATE_OPEN);
     return 0;
@@ -458,4 +460,11 @@ weft_nworkers(void)
 {
     int rc = weft__runtime_need();
     return rc < 0 ? rc : load_relaxed(&runtime.ordinary); /* relaxed: that it was needed has ordered it */
+}
+
+int
+weft_ninteractive(void)
+{
+    int rc = weft__runtime_need();
+    return rc < 0 ? rc : load_relaxed(&runtime.interactive); /* relaxed: as above */
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KNOWN_FLAGS = TASK_OPTIONS };
+enum { KNOWN_FLAGS = TASK_OPTIONS | WEFT_SAMEPOOL };
 
 /* The scope, cache and worker of whoever makes a task. */
 struct maker {
@@ -54,7 +54,8 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     weft_task *t = weft__task_get(m->cache);
     if (!t) return WEFT_ENOMEM;
     uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
-    unsigned flags = o.flags | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0);
+    unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0);
+    if ((o.flags & WEFT_SAMEPOOL) && m->worker && !m->worker->ordinary) flags |= WEFT_INTERACTIVE;
     weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;
     t->drop = o.drop;

@@ -296,6 +296,12 @@ weft_task_issticky(const weft_task *t)
     return load_relaxed(&t->flags) & WEFT_STICKY; /* relaxed: constant */
 }
 
+bool
+weft_task_isinteractive(const weft_task *t)
+{
+    return load_relaxed(&t->flags) & WEFT_INTERACTIVE; /* relaxed: constant */
+}
+
 const char *
 weft_task_name(const weft_task *t)
 {

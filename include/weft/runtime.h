@@ -62,6 +62,9 @@ WEFT_API int weft_stop(void);
 /* The number of ordinary workers; starts the runtime if need be.  A negative code if it cannot start. */
 WEFT_API int weft_nworkers(void);
 
+/* The number of workers of the interactive pool, as above; 0: there is none. */
+WEFT_API int weft_ninteractive(void);
+
 /* The number of the worker that runs the caller: 0 .. weft_nworkers() - 1, interactive workers after those; -1 outside. */
 WEFT_API int weft_worker(void);
 

@@ -34,7 +34,8 @@ enum {
     WEFT_STICKY = 1,      /* only ever runs on the worker that first scheduled it */
     WEFT_DAEMON = 2,      /* does not keep weft_run from returning: is cancelled and awaited then */
     WEFT_INTERACTIVE = 4, /* runs on the interactive pool, if there is one */
-    WEFT_FPENV = 8        /* has its own floating-point control words (rounding, masks): saved while it is parked */
+    WEFT_SAMEPOOL = 16, /* runs on the pool of the worker that makes it; made by a plain thread: on the ordinary one */
+    WEFT_FPENV = 8      /* has its own floating-point control words (rounding, masks): saved while it is parked */
 };
 
 typedef struct weft_task_options {
@@ -170,6 +171,8 @@ WEFT_API bool weft_task_isstarted(const weft_task *t);
 WEFT_API bool weft_task_isdone(const weft_task *t);
 WEFT_API bool weft_task_isfailed(const weft_task *t); /* failed or cancelled */
 WEFT_API bool weft_task_issticky(const weft_task *t);
+WEFT_API bool weft_task_isinteractive(
+    const weft_task *t); /* made for the interactive pool, whether or not there is one */
 
 /* The name that t was given; "" if none. */
 WEFT_API const char *weft_task_name(const weft_task *t);
