@@ -42,3 +42,20 @@ weft_sleep(int64_t ns)
 {
     return weft_sleep_until(weft_in(ns));
 }
+
+/* The test comes before the look at the clock: what is true when the time is over is no failure. */
+int
+weft_timedwait(bool (*test)(void *arg), void *arg, int64_t timeout, int64_t poll)
+{
+    if (poll < WEFT_MS || !test) return WEFT_EINVAL;
+    if (weft__cancelled(weft__context_current())) return WEFT_ECANCELED;
+    weft_time end = weft_in(timeout);
+    bool slept = false;
+    while (!test(arg)) {
+        if (slept && weft__clock_now() >= end) return WEFT_ETIMEDOUT;
+        int rc = weft_sleep(poll);
+        if (rc < 0) return rc;
+        slept = true;
+    }
+    return 0;
+}
