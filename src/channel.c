@@ -577,6 +577,12 @@ weft_channel_isfull(const weft_channel *c)
 }
 
 size_t
+weft__channel_elem_size(const weft_channel *c)
+{
+    return c->ring.elem_size;
+}
+
+size_t
 weft_channel_capacity(const weft_channel *c)
 {
     return c->capacity;

@@ -384,6 +384,17 @@ weft__sched_push_elsewhere(struct worker *w, weft_task *t, uint64_t tag)
 }
 
 void
+weft__sched_submit_to(struct worker *w, weft_task *t, struct worker *home)
+{
+    if (w == home) {
+        keep(w, &t->run);
+        return;
+    }
+    weft__inject_push(&home->inbox, &t->run);
+    weft__idle_wake_worker(home);
+}
+
+void
 weft__sched_submit(struct worker *w, weft_task *t)
 {
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
@@ -391,14 +402,9 @@ weft__sched_submit(struct worker *w, weft_task *t)
     if ((flags & WEFT_INTERACTIVE) && weft__sched.pools[POOL_INTERACTIVE].count > 0)
         p = &weft__sched.pools[POOL_INTERACTIVE];
     if (flags & WEFT_STICKY) {
-        if (w && (w->pool == p || !(flags & WEFT_INTERACTIVE))) { /* on the worker of whoever made it */
-            keep(w, &t->run);
-            return;
-        }
-        struct worker *home =
-            p->workers[(uint32_t)load_relaxed(&weft__sched.made[0]) % (uint32_t)p->count]; /* any will do */
-        weft__inject_push(&home->inbox, &t->run);
-        weft__idle_wake_worker(home);
+        bool here = w && (w->pool == p || !(flags & WEFT_INTERACTIVE)); /* on the worker of whoever made it, */
+        uint32_t any = (uint32_t)load_relaxed(&weft__sched.made[0]) % (uint32_t)p->count; /* or on any */
+        weft__sched_submit_to(w, t, here ? w : p->workers[any]);
     } else if (w && w->pool == p) {
         store_relaxed(&t->home, (int16_t)w->id); /* relaxed: the deque publishes it */
         weft__sched_push(w, t, weft__task_ticket(t));

@@ -104,8 +104,14 @@ weft__sched_handoff(struct worker *w)
 /* Puts a task that is not in any queue where the pool of its flags can find it.  w: the calling worker, or NULL. */
 void weft__sched_submit(struct worker *w, weft_task *t);
 
+/* The same for a sticky task, and the worker that it is bound to. */
+void weft__sched_submit_to(struct worker *w, weft_task *t, struct worker *home);
+
 /* Schedules a new task: the phase NEW is the caller's to leave.  0, or WEFT_ESHUTDOWN and t is new as before. */
 int weft__spawn_submit(struct worker *w, weft_task *t);
+
+/* A sticky task of the caller's scope, scheduled on the ordinary worker number `place`.  Codes as for weft_spawn. */
+int weft__spawn_on(weft_task **out, weft_fn *fn, void *arg, int place);
 
 /* weft_join, which no cancellation of the caller interrupts.  *stackless: t did not run, for want of a stack. */
 int weft__join_always(weft_task *t, bool *stackless);

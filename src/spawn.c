@@ -78,8 +78,9 @@ count_in(struct worker *w, bool daemon)
     return false;
 }
 
-int
-weft__spawn_submit(struct worker *w, weft_task *t)
+/* Schedules t: bound to home, unless that is NULL. */
+static int
+submit(struct worker *w, weft_task *t, struct worker *home)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
@@ -89,10 +90,29 @@ weft__spawn_submit(struct worker *w, weft_task *t)
     if (counted) {
         add_relaxed(&t->refs, 1); /* relaxed: the queue publishes it.  The run's reference */
         weft__task_set_phase(t, PHASE_QUEUED);
-        weft__sched_submit(w, t);
+        if (home) weft__sched_submit_to(w, t, home);
+        else weft__sched_submit(w, t);
     }
     if (!w) weft__sched_leave();
     return counted ? 0 : WEFT_ESHUTDOWN;
+}
+
+int
+weft__spawn_submit(struct worker *w, weft_task *t)
+{
+    return submit(w, t, NULL);
+}
+
+int
+weft__spawn_on(weft_task **out, weft_fn *fn, void *arg, int place)
+{
+    struct maker m;
+    int rc = make(&m, out, fn, arg, &(weft_task_options){.flags = WEFT_STICKY});
+    if (rc < 0) return rc;
+    weft_task *t = *out;
+    rc = submit(m.worker, t, weft__sched.pools[POOL_DEFAULT].workers[place]);
+    if (rc < 0) weft_task_release(t);
+    return rc;
 }
 
 /* Schedules t and gives out its handle, or drops that. */

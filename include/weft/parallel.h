@@ -10,6 +10,7 @@
 #define WEFT_PARALLEL_H
 
 #include <weft/base.h>
+#include <weft/channel.h>
 #include <weft/error.h>
 
 WEFT_BEGIN
@@ -46,6 +47,24 @@ WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, co
  *   WEFT_ECANCELED the caller's scope was cancelled: g, or both, did not run
  *   or what weft_start said, if it had to start: neither ran.  Where memory is short both run, one after the other */
 WEFT_API WEFT_MUSTUSE int weft_both(weft_fn *f, void *a, weft_fn *g, void *b);
+
+/* Cuts begin .. end - 1 into weft_nworkers() chunks of equal length, the first of them one longer if that does not come
+ * out even, and calls body on chunk k on worker k, which does not change while the body lasts, whatever it calls: weft_worker()
+ * is k.  Where there are fewer iterations than workers, the last workers get no chunk.  A worker that is busy holds up its
+ * chunk: use weft_for unless the place matters.  Such loops may be nested, and run at the same time: then chunks for
+ * one worker take turns, so they share what belongs to it only between the places where they park.                [C]
+ * Codes as for weft_for, with WEFT_ENOMEM also where there is no stack for a chunk. */
+WEFT_API WEFT_MUSTUSE int weft_for_static(size_t begin, size_t end, weft_range_fn *body, void *ctx);
+
+/* Takes values from c until it is closed and drained, and calls body on a copy of each; ntasks tasks do so at the same time,
+ * the caller's and others; 0: one for each worker.  With one, values are taken in order.  The first body that fails closes
+ * c with its code, so that whoever puts does not wait in vain; what is buffered then is left there.               [C]
+ *   0              c was closed and drained, with WEFT_ECLOSED
+ *   WEFT_EINVAL    c or body is NULL
+ *   WEFT_ECANCELED the caller's scope was cancelled; c is as it was
+ *   WEFT_ENOMEM    no memory even for a single value; c is closed
+ *   or what the first body that failed returned, or c was closed with, or weft_start said, if it had to start */
+WEFT_API WEFT_MUSTUSE int weft_for_each(weft_channel *c, size_t ntasks, int (*body)(void *value, void *ctx), void *ctx);
 
 WEFT_END
 #endif
