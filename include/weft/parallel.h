@@ -66,5 +66,27 @@ WEFT_API WEFT_MUSTUSE int weft_for_static(size_t begin, size_t end, weft_range_f
  *   or what the first body that failed returned, or c was closed with, or weft_start said, if it had to start */
 WEFT_API WEFT_MUSTUSE int weft_for_each(weft_channel *c, size_t ntasks, int (*body)(void *value, void *ctx), void *ctx);
 
+typedef struct weft_map_options {
+    size_t size;   /* sizeof(weft_map_options), or 0: all that this library knows */
+    size_t ntasks; /* tasks that call f at the same time; 0: 100.  Never more than there are calls to make */
+    /* Or, instead: returns how many tasks there should be.  It is called once at first, and again before each call of f, one
+     * call at a time; there is one more task whenever it returns more than there are, and never one less. */
+    size_t (*ntasks_fn)(void *ctx);
+    size_t batch; /* elements for each call of f; the last may get fewer.  0: 1 */
+} weft_map_options;
+
+/* Calls f on the n elements of in_size bytes at in, by tasks of its own, to fill the n elements of out_size bytes at out, in
+ * the same order.  A call of f gets `count` neighbouring elements: one, unless opt says otherwise.  The calls may park; tasks
+ * are for waiting: for computing, weft_for costs less.  in and out may be the same.  opt NULL: the defaults.     [C]
+ * After a failure nothing more is begun; the call waits for what has begun, and returns the code of the lowest index among
+ * the failures that happened.  What is at out is then unspecified where f did not run.
+ *   WEFT_EINVAL    f is NULL; in or out is, and its elements have a size; ntasks and ntasks_fn are both given
+ *   WEFT_ECANCELED the caller's scope was cancelled
+ *   WEFT_ENOMEM    no memory for a single task, or not for the stack of one that had begun its part
+ *   or what f returned, or weft_start said, if it had to start */
+WEFT_API WEFT_MUSTUSE int weft_map(const void *in, size_t in_size, void *out, size_t out_size, size_t n,
+                                   int (*f)(const void *in, void *out, size_t count, void *ctx), void *ctx,
+                                   const weft_map_options *opt);
+
 WEFT_END
 #endif
