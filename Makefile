@@ -209,7 +209,7 @@ $(B)/test-criterion: $(CRITERION_OBJECTS) $(STATIC)
 WRAPPED := pthread_create pthread_join pthread_detach pthread_self pthread_sigmask pthread_mutex_lock pthread_mutex_unlock \
     pthread_cond_wait pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_wait \
     pthread_barrier_destroy clock_gettime time nanosleep clock_nanosleep sleep usleep \
-    sched_yield sched_getaffinity sched_setaffinity read weft__hook weft__lock_slow weft__futex_wait \
+    sched_yield sched_getaffinity sched_setaffinity read weft__thread_id weft__hook weft__lock_slow weft__futex_wait \
     weft__futex_wake weft__fence_init weft__fence_heavy stress_main
 SIM_OWN := tests/runner_sim.c tests/sim.c tests/sim_report.c tests/sim_weft.c tests/sim_wrap.c
 SIM_TESTS := $(TESTS) tests/stress_kit.c $(filter-out $(SIM_OWN),$(wildcard tests/sim*.c))

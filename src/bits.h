@@ -15,6 +15,16 @@
 /* The struct of the given type that contains the member at p. */
 #define weft__container(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
+/* p, of which the compiler knows nothing any more: what a caller wrote there as another type is in memory, and is read as
+ * ours. */
+static inline void *
+weft__opaque(const void *p)
+{
+    void *q = (void *)(uintptr_t)p;
+    __asm__("" : "+r"(q) : : "memory");
+    return q;
+}
+
 /* The smallest multiple of align, a power of two, that is not below n. */
 static inline size_t
 weft__round_up(size_t n, size_t align)

@@ -11,13 +11,14 @@
  *     or an earlier one, or zero.
  *   - Queues are counted along links that may lead elsewhere in the middle of it, but only ever to other runnables, and the
  *     walk is bounded.
- *   - Names are the program's, and may be gone if their task has just ended: the kernel reads them (out.c).
+ *   - Mutexes and names are the program's, and may be gone if their task has just ended: the kernel reads them (out.c).
  *   - The list of blocked threads is the one thing under a lock: it is left out where that cannot be had at once.
  *
  * Rejected.  Stopping the workers by a signal: a worker that hangs in the kernel would not answer, and rule one of a dump
  * is that it comes.
  */
 #include "clock.h"
+#include "mutex.h"
 #include "out.h"
 #include "scheduler.h"
 #include "timerq.h"
@@ -79,18 +80,38 @@ flags(struct out *o, const weft_task *t)
     if (f & TASK_CANCEL) weft__out_text(o, ", cancelled");
 }
 
-/* "channel put of 0x55...", "task of task 0x7f... "name"". */
+/* The owner of the mutex whose waiters are at object, a task or a thread; 0: none, or there is no mutex any more. */
+static uint64_t
+mutex_owner(const void *object)
+{
+    uint64_t word;
+    const struct mutex *m = weft__container(object, struct mutex, waiters);
+    return weft__out_peek(&word, &m->word) ? word & ~(uint64_t)MUTEX_FLAGS : 0;
+}
+
+static void
+held_by(struct out *o, uint64_t owner)
+{
+    const weft_task *t = weft__task_at((const void *)(uintptr_t)owner);
+    if (owner) weft__out_text(o, ", held by ");
+    if (t && owner == (uintptr_t)t) title(o, t);
+    else if (owner) weft__out_text(o, "a plain thread");
+}
+
+/* "channel put at 0x55...", "task: task 0x7f... "name"", "mutex lock at 0x55..., held by task 0x7f...". */
 static void
 reason(struct out *o, const char *reason, const void *object)
 {
-    const weft_task *t = object ? weft__task_at(object) : NULL;
+    bool mutex = reason == weft__mutex_reason;
+    const weft_task *t = object && !mutex ? weft__task_at(object) : NULL;
     weft__out_text(o, reason ? reason : "something");
     if (t) {
         weft__out_text(o, ": ");
         title(o, t);
     } else if (object) {
         weft__out_text(o, " at ");
-        weft__out_hex(o, (uintptr_t)object);
+        weft__out_hex(o, (uintptr_t)(mutex ? weft__container(object, struct mutex, waiters) : object));
+        if (mutex) held_by(o, mutex_owner(object));
     }
 }
 
@@ -245,14 +266,16 @@ context(struct stack *s, void *arg)
 
 /* ---- A cycle of tasks that wait for each other ---- */
 
-/* What c's innermost task, which is parked, waits for, if that is a task. */
+/* What c's innermost task, which is parked, waits for, if that is a task, or what a task owns. */
 static const weft_task *
 awaited(const struct context *c)
 {
     uint64_t word;
     enum park_look park = weft__park_look(&c->parker, &word);
     const void *object = load_relaxed(&c->parker.object); /* relaxed: a guess, as all here */
-    const weft_task *t = object && (park == PARK_SAVED || park == PARK_BEGUN) ? weft__task_at(object) : NULL;
+    if (!object || (park != PARK_SAVED && park != PARK_BEGUN)) return NULL;
+    if (load_relaxed(&c->parker.reason) == weft__mutex_reason) object = (const void *)(uintptr_t)mutex_owner(object);
+    const weft_task *t = weft__task_at(object);
     return t && runs(t) ? t : NULL;
 }
 

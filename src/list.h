@@ -39,6 +39,16 @@ weft__list_append(struct list *l, struct list_node *n)
 }
 
 static inline void
+weft__list_prepend(struct list *l, struct list_node *n)
+{
+    n->prev = NULL;
+    n->next = l->head;
+    if (l->head) l->head->prev = n;
+    else l->tail = n;
+    l->head = n;
+}
+
+static inline void
 weft__list_remove(struct list *l, struct list_node *n)
 {
     if (n->prev) n->prev->next = n->next;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 1000 };
@@ -125,6 +126,15 @@ peek(char *to, const char *from, size_t n)
     errno = saved;
     for (size_t i = 0; !done && !gone && i < n; i++) to[i] = ((const volatile char *)from)[i];
     return !gone;
+}
+
+bool
+weft__out_peek(uint64_t *to, const void *from)
+{
+    char bytes[sizeof *to];
+    if (!peek(bytes, from, sizeof bytes)) return false;
+    memcpy(to, bytes, sizeof bytes);
+    return true;
 }
 
 void

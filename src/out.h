@@ -4,6 +4,7 @@
 #ifndef WEFT_SRC_OUT_H
 #define WEFT_SRC_OUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ void weft__out_ms(struct out *o, int64_t ns);
 
 /* Text that may be anything, or not be there any more: at most `most` bytes, those that cannot be printed as '?'. */
 void weft__out_foreign(struct out *o, const char *text, size_t most);
+
+/* Copies the word at `from`, a multiple of 8, to *to, or returns false if there is nothing any more. */
+bool weft__out_peek(uint64_t *to, const void *from);
 
 /* Ends the line. */
 void weft__out_end(struct out *o);

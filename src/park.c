@@ -24,6 +24,10 @@
  * Cost.  One locked instruction to park, one to wake (W3 finds CLAIMED_SAVED by a load).  A wake that comes before K3
  * is seen there, and nothing is switched.
  *
+ * Moving.  The claimer may keep the parker parked, for another to wake: M1, instead of W3, a CAS from CLAIMED or CLAIMED_SAVED to
+ * ARMED or SAVED of the next generation, not cancellable.  W1 of the old ticket fails from then on, as it did after the
+ * claim; K4 takes the word as it finds it.  So it is the same park but for its ticket, and it is still claimed once.
+ *
  * A plain thread has nothing to save: W3 is a store to its futex word, which is the last access to its parker.
  *
  * Rejected.  Queueing the context at once and letting its next runner spin until it is saved (Julia): the runner spins
@@ -31,7 +35,8 @@
  * select would hold many.
  *
  * Checked.  tests/model_park.c: every execution of two parks and three wakers, and each step and order is needed, but for
- * the acquire of W1 on what is saved (W3 acquires it again).  tests/test_park.c, tests/stress_channel.c.
+ * the acquire of W1 on what is saved (W3 acquires it again).  tests/test_park.c, tests/stress_channel.c; of moving: tests/test_condition.c,
+ * tests/stress_condition.c.
  */
 #include "park.h"
 
@@ -86,6 +91,19 @@ weft__park_claim_any(struct parker *p)
 {
     uint64_t word = load_relaxed(&p->word); /* relaxed: W1 decides */
     return (word & CANCELLABLE) && claim(p, word);
+}
+
+uint64_t
+weft__park_move(struct parker *p, const char *reason, const void *object)
+{
+    weft__hook();
+    store_relaxed(&p->reason, reason); /* relaxed: for people, as the next */
+    store_relaxed(&p->object, object);
+    uint64_t word = load_relaxed(&p->word); /* relaxed: the CAS decides */
+    uint64_t ticket = (word & ~(uint64_t)(GENERATION - 1)) + GENERATION + ARMED;
+    /* M1: acquire, pairs with K4, and release, with the next W1: it acts on what is saved, and on what was written */
+    while (!cas_acq_rel(&p->word, &word, (word & STATE) == CLAIMED ? ticket : with_state(ticket, SAVED))) continue;
+    return ticket;
 }
 
 void
@@ -155,7 +173,10 @@ bool
 weft__park_thread(struct parker *p, uint64_t ticket, int64_t deadline)
 {
     while (load_acquire(&p->futex) == 0) { /* acquire: pairs with W3 */
-        if (deadline != WEFT_FOREVER && weft_now() >= deadline && weft__park_claim(p, ticket)) return false;
+        if (deadline != WEFT_FOREVER && weft_now() >= deadline) {
+            if (weft__park_claim(p, ticket)) return false;
+            deadline = WEFT_FOREVER; /* it has been claimed, and is woken when its claimer gets to it */
+        }
         weft__futex_wait(&p->futex, 0, deadline);
     }
     return true;

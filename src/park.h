@@ -53,6 +53,10 @@ bool weft__park_claim(struct parker *p, uint64_t ticket);
 /* Claims whatever cancellable park p is in at this moment; false: none. */
 bool weft__park_claim_any(struct parker *p);
 
+/* After a claim, instead of the wake: the parker stays parked, for another reason, with another object, and under the ticket
+ * that is returned; what the claimer wrote it may write again.  Nothing else claims it any more but by that ticket. */
+uint64_t weft__park_move(struct parker *p, const char *reason, const void *object);
+
 /* Lets the claimed parker go on.  The claimer's last access to p.  crowd: others are woken with it; they keep their
  * order. */
 void weft__park_wake(struct parker *p, bool crowd);

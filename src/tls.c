@@ -19,6 +19,14 @@ weft__worker(void)
     return w;
 }
 
+weft__noinline uintptr_t
+weft__thread_id(void)
+{
+    uintptr_t id = (uintptr_t)&weft__tls_worker;
+    __asm__ volatile("" : "+r"(id));
+    return id;
+}
+
 weft__noinline void
 weft__worker_set(struct worker *w)
 {

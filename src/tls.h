@@ -7,6 +7,8 @@
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H
 
+#include <stdint.h>
+
 struct worker;
 
 /* The worker that the calling thread is, or NULL.  To be called again after anything that may switch contexts. */
@@ -29,6 +31,10 @@ weft__worker_fast(void)
     return weft__worker();
 #endif
 }
+
+/* A number for the calling thread, other than that of any other which lives, and no address of anything else: a multiple of
+ * 8, never 0.  For a plain thread: what a task calls may go on on another. */
+uintptr_t weft__thread_id(void);
 
 /* Makes the calling thread the worker w; NULL: an ordinary thread again. */
 void weft__worker_set(struct worker *w);

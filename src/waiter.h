@@ -55,6 +55,15 @@ weft__wait_register(struct wait *w, struct waiter *r, struct list *list, uint32_
     weft__list_append(list, &r->node);
 }
 
+/* The same, ahead of all who are in list already. */
+static inline void
+weft__wait_register_first(struct wait *w, struct waiter *r, struct list *list, uint32_t index, void *slot)
+{
+    weft__wait_register(w, r, list, index, slot);
+    weft__list_remove(list, &r->node);
+    weft__list_prepend(list, &r->node);
+}
+
 /* Step 4.  The code that the waker gave, or WEFT_ECANCELED or WEFT_ETIMEDOUT. */
 int weft__wait_park(struct wait *w, weft_time deadline);
 

@@ -342,12 +342,21 @@ __wrap_read(int fd, void *bytes, size_t size)
 
 /* ---- Seams of the library: what it asks of the machine ---- */
 
+uintptr_t __real_weft__thread_id(void);
+uintptr_t __wrap_weft__thread_id(void);
 void __wrap_weft__hook(void);
 void __wrap_weft__lock_slow(weft__lock *l);
 void __wrap_weft__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void __wrap_weft__futex_wake(_Atomic uint32_t *word, int count);
 void __wrap_weft__fence_init(void);
 void __wrap_weft__fence_heavy(void);
+
+uintptr_t
+__wrap_weft__thread_id(void)
+{
+    struct sim_thread *t = sim_self();
+    return t ? (uintptr_t)t : __real_weft__thread_id();
+}
 
 void
 __wrap_weft__hook(void)

@@ -125,6 +125,40 @@ TEST(deadlock, cycle, "deadlock: two tasks that wait for each other are reported
     CHECK(deadlocks(crossed_waits, "wait cycle:\n    task 0x"));
 }
 
+static weft_mutex locks[2];
+
+/* Each of two tasks owns what the other wants: both come as far as the barrier of their counts. */
+static int
+lock_crosswise(void *arg)
+{
+    static _Atomic int owners;
+    uintptr_t i = (uintptr_t)arg;
+    weft_mutex_lock(&locks[i]);
+    atomic_fetch_add(&owners, 1);
+    until(&owners, 2);
+    weft_mutex_lock(&locks[!i]);
+    return 0;
+}
+
+static int
+crossed_locks(void *arg)
+{
+    weft_task *t[2];
+    (void)arg;
+    for (uintptr_t i = 0; i < 2; i++) {
+        weft_task_options opt = {.name = i ? "fork" : "knife"};
+        CHECK_INT(weft_spawn_with(&t[i], lock_crosswise, (void *)i, &opt), 0);
+    }
+    return weft_join(t[0]) + weft_join(t[1]);
+}
+
+TEST(deadlock, locks, "deadlock: two tasks that own what the other wants are reported as a cycle")
+{
+    CHECK(deadlocks(crossed_locks, "deadlock: 3 tasks"));
+    CHECK(deadlocks(crossed_locks, "\"knife\": parked in mutex lock at 0x"));
+    CHECK(deadlocks(crossed_locks, "wait cycle:\n    task 0x"));
+}
+
 static int
 wait_for_parent(void *arg)
 {

@@ -261,6 +261,76 @@ join_from_thread(void *arg)
     return NULL;
 }
 
+struct locked {
+    weft_mutex m;
+    weft_condition c;
+    weft_rwlock l;
+    _Atomic int owned;
+};
+
+static int
+own(void *arg)
+{
+    struct locked *x = arg;
+    CHECK_INT(weft_rwlock_wrlock(&x->l), 0);
+    weft_mutex_lock(&x->m);
+    atomic_store(&x->owned, 1);
+    (void)weft_park(NULL);
+    return weft_mutex_unlock(&x->m) + weft_rwlock_wrunlock(&x->l);
+}
+
+static int
+lock(void *arg)
+{
+    struct locked *x = arg;
+    weft_mutex_lock(&x->m);
+    return weft_mutex_unlock(&x->m);
+}
+
+static int
+wait_notified(void *arg)
+{
+    static weft_mutex own_mutex;
+    struct locked *x = arg;
+    weft_mutex_lock(&own_mutex);
+    int rc = weft_condition_wait(&x->c, &own_mutex, NULL);
+    CHECK_INT(weft_mutex_unlock(&own_mutex), 0);
+    return rc;
+}
+
+static int
+read_locked(void *arg)
+{
+    struct locked *x = arg;
+    return weft_rwlock_rdlock(&x->l) + weft_rwlock_rdunlock(&x->l);
+}
+
+static int
+write_locked(void *arg)
+{
+    struct locked *x = arg;
+    return weft_rwlock_wrlock(&x->l) + weft_rwlock_wrunlock(&x->l);
+}
+
+TEST(debug, locks, "dump: who waits for a mutex is shown with who owns it, and others with what they wait for")
+{
+    struct locked x = {0};
+    char held[64];
+    CHECK_INT(weft_start(NULL), 0);
+    weft_task *owner = named("owner", own, &x, 0);
+    until(&x.owned, 1);
+    weft_task *t[] = {named("locker", lock, &x, 0), named("sleeper", wait_notified, &x, 0),
+                      named("reader", read_locked, &x, 0), named("writer", write_locked, &x, 0)};
+    snprintf(held, sizeof held, ", held by task 0x%zx \"owner\"", (size_t)owner);
+    UNTIL_SAYS("\"locker\"", ": parked in mutex lock at 0x", held);
+    UNTIL_SAYS("\"sleeper\"", ": parked in condition wait at 0x");
+    UNTIL_SAYS("\"reader\"", ": parked in rwlock read at 0x");
+    UNTIL_SAYS("\"writer\"", ": parked in rwlock write at 0x");
+    CHECK_INT(weft_stop(), 0);
+    weft_task_release(owner);
+    for (int i = 0; i < 4; i++) weft_task_release(t[i]);
+}
+
 static void *
 take_until_from_thread(void *arg)
 {

@@ -1,4 +1,4 @@
-/* main.go - the benchmarks of trees, loops, channels and parking on Go: which there are, and how they are run.
+/* main.go - the benchmarks of trees, loops, channels, locks and parking on Go: which there are, and how they are run.
  *
  *     go [-r ROUNDS] [-q] [-l] [NAME ...]     as the programs in C, which bench.h describes
  *
@@ -91,6 +91,8 @@ func groups() []group {
 		}),
 		{[]value{{"parked-create", "ns", "task"}, {"parked-release", "ns", "task"}, {"parked-memory", "bytes", "task"}},
 			"go-channel", both, 1, parked},
+		of("mutex", "lock and unlock", "go-sync.Mutex", mutexAlone),
+		of("mutex-crowd", "lock and unlock", "go-sync.Mutex", mutexCrowd),
 		elsewhere("spawn-start", "start", "go", spawnStart),
 		elsewhere("wake-50us", "wake", "go-locked-threads", func() []float64 {
 			return wake(50*time.Microsecond, size(500, 100))
