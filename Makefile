@@ -331,9 +331,10 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
 # Julia's examples, and whether they print what they should.
-.PHONY: examples
+.PHONY: examples example-programs
 EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c))
 
+example-programs: $(EXAMPLES)
 examples: $(EXAMPLES)
 	@examples/julia/check $^
 

@@ -8,11 +8,6 @@
 
 enum { ITEMS = 20, TASKS = 4 };
 
-struct work {
-    weft_channel *c;
-    atomic_int times[ITEMS];
-};
-
 static int
 produce(weft_channel *c, void *arg)
 {
@@ -23,31 +18,30 @@ produce(weft_channel *c, void *arg)
 }
 
 static int
-consume(void *arg)
+consume(void *value, void *ctx)
 {
-    struct work *w = arg;
-    int i;
-    weft_channel_each(w->c, i) atomic_fetch_add(&w->times[i], 1);
+    atomic_int *times = ctx;
+    atomic_fetch_add(&times[*(int *)value], 1);
     return 0;
 }
 
 static int
 root(void *arg)
 {
-    struct work *w = arg;
-    weft_task *t[TASKS];
-    int once = 0, code = weft_channel_spawn(&w->c, sizeof(int), 0, produce, NULL, NULL);
-    for (int k = 0; k < TASKS && code == 0; k++) code = weft_spawn(&t[k], consume, w);
-    for (int k = 0; k < TASKS && code == 0; k++) code = weft_join(t[k]);
-    for (int i = 0; i < ITEMS; i++) once += w->times[i] == 1;
-    if (code == 0) printf("%d of %d items were taken exactly once\n", once, ITEMS);
-    weft_channel_release(w->c);
+    atomic_int *times = arg;
+    weft_channel *c;
+    int once = 0, code = weft_channel_spawn(&c, sizeof(int), 0, produce, NULL, NULL);
+    if (code < 0) return code;
+    code = weft_for_each(c, TASKS, consume, times);
+    for (int i = 0; i < ITEMS; i++) once += times[i] == 1;
+    printf("%d of %d items were taken exactly once\n", once, ITEMS);
+    weft_channel_release(c);
     return code;
 }
 
 int
 main(void)
 {
-    struct work w = {NULL, {0}};
-    return weft_run(NULL, root, &w) < 0;
+    static atomic_int times[ITEMS];
+    return weft_run(NULL, root, times) < 0;
 }

@@ -1,6 +1,6 @@
 /* threadpool.c - which worker runs a task, and the pool for tasks that must not wait behind long ones.
  *
- * Julia: Threads.nthreads, threadid, threadpool, Threads.@spawn :interactive; started as with -t 2,1. */
+ * Julia: Threads.nthreads(pool), threadid, threadpool, Threads.@spawn :interactive; started as with -t 2,1. */
 #include <stdio.h>
 
 #include <weft.h>
@@ -30,7 +30,7 @@ root(void *arg)
     if (code == 0) code = weft_join(t[0]);
     if (code == 0) code = weft_join(t[1]);
     if (code < 0) return code;
-    printf("%d workers in the default pool\n", weft_nworkers());
+    printf("%d workers in the default pool, %d in the interactive one\n", weft_nworkers(), weft_ninteractive());
     printf("a task: %s\nan interactive task: %s\n", ordinary_pool, interactive_pool);
     return 0;
 }
