@@ -290,7 +290,7 @@ cxx: $(B)/cxx_exceptions-static $(B)/cxx_exceptions-shared
 	@$(B)/cxx_exceptions-shared
 
 # Every allocation and system call fails, one after the other.
-faults: $(B)/faults
+faults: $(B)/faults $(B)/test-plain
 	+@MAKE='$(MAKE)' tools/faults $(B)
 
 .PHONY: model

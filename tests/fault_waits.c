@@ -185,6 +185,36 @@ FAULT_SCENARIO(plain_threads, F_ALL, "wait: plain threads wait for tasks that sl
     FAULT_CHECK(weft_stop() == 0);
 }
 
+/* Nothing but the wake says that there is a value: who takes an early return for it has none. */
+enum { VALUES = 15 };
+
+static void *
+put_late(void *arg)
+{
+    for (int i = 0; i < VALUES; i++) {
+        if (i % 3 == 0) FAULT_CHECK(weft_sleep(20 * WEFT_US) == 0); /* then the taker waits, else this thread */
+        FAULT_CHECK(weft_channel_put(arg, &i) == 0);
+    }
+    return NULL;
+}
+
+FAULT_SCENARIO(threads_alone, F_ALL,
+               "channel: of two plain threads that wait for each other, the one gets what the other puts")
+{
+    weft_channel *c;
+    pthread_t putter;
+    int x = -1;
+    if (!FAULT_CHECK(weft_channel_new(&c, sizeof x, 0) == 0)) return;
+    FAULT_CHECK(pthread_create(&putter, NULL, put_late, c) == 0);
+    fault_arm();
+    for (int i = 0; i < VALUES; i++) {
+        if (i % 3 == 2) FAULT_CHECK(weft_sleep(20 * WEFT_US) == 0);
+        FAULT_CHECK(weft_channel_take(c, &x) == 0 && x == i);
+    }
+    FAULT_CHECK(pthread_join(putter, NULL) == 0);
+    weft_channel_release(c);
+}
+
 /* ---- Stopping ---- */
 
 struct scene {
