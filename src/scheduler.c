@@ -365,6 +365,16 @@ weft__sched_exhausted(struct context *c)
     if (pick_turned(w, &e, n) || take_next(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);
 }
 
+/* For a task that yields where nothing else is ready, again and again: it polls.  Its worker never comes to search, and what
+ * is ready at the others may wait for one that computes, or has lost its core; so every TURN-th time it looks there. */
+static weft__cold bool
+steal_for_poller(struct worker *w, struct entry *out)
+{
+    bool again = false;
+    if (w->alone || load_relaxed(&w->dispatches) % TURN != 0) return false; /* relaxed: this worker's own */
+    return weft__steal(w, out, &again) || weft__steal_handoff(w, &w->polled, weft__clock_now(), out);
+}
+
 void
 weft_yield(void)
 {
@@ -372,7 +382,7 @@ weft_yield(void)
     struct context *c = w ? w->context : NULL;
     struct entry e;
     if (weft__unlikely(!c || c->leaving)) return;
-    if (weft__likely(pick(w, &e))) switch_from(c, LEFT_YIELDED, e);
+    if (weft__likely(pick(w, &e) || steal_for_poller(w, &e))) switch_from(c, LEFT_YIELDED, e);
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
 }
 

@@ -28,6 +28,14 @@ enum count {
     COUNTS
 };
 
+/* What a searcher, or a worker whose only task polls, remembers of the hand-offs that it has seen. */
+struct handoff_watch {
+    const struct context *next;
+    uint32_t dispatches;
+    int victim;
+    int64_t since;
+};
+
 struct worker {
     /* The worker's own. */
     struct context *context; /* the one that runs; NULL: the worker's own stack does */
@@ -43,10 +51,11 @@ struct worker {
     struct machine_context base; /* the worker's own stack: search and sleep */
     struct pool *pool;
     struct rng rng;
-    int id;       /* weft_worker */
-    int place;    /* index in the pool */
-    int *victims; /* the other workers of the pool, nearest first, */
-    int *rings;   /* and where each ring of equal distance ends; 0-terminated */
+    struct handoff_watch polled; /* hand-offs that a task saw which polls here */
+    int id;                      /* weft_worker */
+    int place;                   /* index in the pool */
+    int *victims;                /* the other workers of the pool, nearest first, */
+    int *rings;                  /* and where each ring of equal distance ends; 0-terminated */
     pthread_t thread;
 
     /* The worker writes, others read. */
@@ -142,14 +151,6 @@ bool weft__steal(struct worker *w, struct entry *out, bool *again);
 
 /* Is there anything in the pool that w could run? */
 bool weft__work_visible(struct worker *w);
-
-/* What a searcher remembers of the hand-offs that it has seen. */
-struct handoff_watch {
-    const struct context *next;
-    uint32_t dispatches;
-    int victim;
-    int64_t since;
-};
 
 /* Takes a context from another worker's `next` where its owner has not dispatched anything for a while. */
 bool weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out);

@@ -5,7 +5,7 @@ enum { LIMIT = 1000000 };
 
 struct scene {
     _Atomic int go, ran, turns;
-    bool sticky;
+    bool sticky, woken;
     weft_task *sleeper;
     weft_channel *channel;
 };
@@ -224,4 +224,39 @@ TEST(fairness, shares, "fairness: tasks that yield on one worker get about equal
     static int mixed = 1;
     CHECK_INT(run_on(1, share_worker, NULL), 0);
     CHECK_INT(run_on(1, share_worker, &mixed), 0);
+}
+
+static int
+poll_until_run(void *arg)
+{
+    struct scene *s = arg;
+    atomic_store(&s->go, 1);
+    while (!atomic_load(&s->ran)) weft_yield();
+    return 0;
+}
+
+/* Two workers: one computes, the other has nothing but a task that polls.  What is ready is new, or has just been woken. */
+static int
+compute_beside_a_poller(void *arg)
+{
+    struct scene *s = arg;
+    weft_task *parked = s->woken ? begun(park_and_run, s) : NULL, *poller = spawned(poll_until_run, s);
+    spin_until(&s->go, 1);
+    weft_task *t = parked ? parked : spawned(run_at_once, s);
+    if (parked) CHECK_INT(weft_schedule(parked), 0);
+    weft_time end = weft_in(20 * WEFT_S);
+    while (!atomic_load(&s->ran) && weft_now() < end) sched_yield();
+    CHECK(atomic_load(&s->ran)); /* while this worker computed */
+    atomic_store(&s->ran, 1);
+    CHECK_INT(weft_join(t), 0);
+    CHECK_INT(weft_join(poller), 0);
+    return 0;
+}
+
+TEST(fairness, beside_a_poller, "fairness: what is ready at a busy worker is run by one whose only task polls")
+{
+    for (int i = 0; i < 6; i++) {
+        struct scene s = {.woken = i % 2};
+        CHECK_INT(run_on(2, compute_beside_a_poller, &s), 0);
+    }
 }
