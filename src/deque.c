@@ -9,7 +9,7 @@
  * owner is overwriting, or an array that has been freed.
  *
  *      owner: pop                                      thief: steal
- *      O1  bottom = lowest index wanted  (release)     T1  t = top           (acquire)
+ *      O1  bottom = lowest index wanted  (release)     T1  t = top
  *      O2  fence    <------- [deque] ------->          T2  fence
  *      O3  t = top                                     T3  b = bottom        (acquire); t >= b: empty
  *      O4  t below what is wanted: all of it is mine   T4  read array (acquire) and slot t
@@ -28,8 +28,8 @@
  *
  * Slots.  Two words each.  A thief may read them torn, or read garbage while the owner writes: then top has moved on,
  * since the owner only reuses a slot once top has passed it, and T5 fails.  The push publishes by a release store of
- * bottom, O1 and O6 are releases too: a relaxed store there would cut the release sequence, and a thief that read it
- * would not see the slot.
+ * bottom, and O1 is a release too: a relaxed store there would cut the release sequence, and a thief that read it would
+ * not see the slots below.  O6 need not be: no slot is below it, top is there already, and who read an older top fails.
  *
  * Growth.  The owner copies the live entries to an array twice as large and publishes that with release.  A thief may
  * still read the old one: its slot t holds what it held, so old arrays are kept until the deque is freed.  All of them
@@ -46,8 +46,7 @@
  * slot: a thief between T4 and T5 would start a descriptor that has been reused.  Splitting the deque in a private and
  * a shared part (Lace, ToPC 2014): saves O2, but hides tasks from thieves while the owner computes.
  *
- * Checked.  tests/model_deque.c: every execution of small cases, and each fence and order is needed, but for the
- * acquire of T1 (T2 comes next) and the release of O6 (top is there already, and the thief's CAS fails).
+ * Checked.  tests/model_deque.c: every execution of small cases, and each fence and order is needed.
  * tests/test_deque.c, tests/stress_deque.c.
  */
 #include "deque.h"
@@ -129,7 +128,7 @@ weft__deque_pop_last(struct deque *d, int64_t t, int64_t end, int64_t wanted)
         if (wanted == t) mine = won;
         t++;
     }
-    store_release(&d->bottom, t); /* O6: release, see "Slots" */
+    store_relaxed(&d->bottom, t); /* O6: relaxed, see "Slots" */
     return mine;
 }
 
@@ -163,7 +162,7 @@ bool
 weft__deque_take(struct deque *d, struct entry *out)
 {
     int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
-    int64_t t = load_acquire(&d->top);    /* acquire: T1; no T2, since bottom is the caller's own */
+    int64_t t = load_relaxed(&d->top);    /* T1: relaxed, T5 decides; no T2, since bottom is the caller's own */
     while (t < b) {
         *out = weft__deque_read(load_relaxed(&d->array), t); /* relaxed: the owner's own store */
         if (d->alone) {
@@ -178,7 +177,7 @@ weft__deque_take(struct deque *d, struct entry *out)
 enum deque_result
 weft__deque_steal(struct deque *d, struct entry *out)
 {
-    int64_t t = load_acquire(&d->top);    /* T1: acquire, pairs with T5 of others */
+    int64_t t = load_relaxed(&d->top);    /* T1: relaxed, T2 makes it an acquire that pairs with T5 of others */
     weft__fence();                        /* T2: pairs with O2 [deque] */
     int64_t b = load_acquire(&d->bottom); /* T3: acquire, pairs with the push */
     if (t >= b) return DEQUE_EMPTY;
