@@ -30,20 +30,34 @@
  * missed.
  *
  * The sentinel.  One sleeper of a pool sleeps only until the next deadline (timerq.c), gives unused stacks back to the
- * kernel when it is time, and, while contexts are handed off through `next`, for a millisecond at most: a context in
- * the `next` of a worker that computes on would wait for it, since a hand-off wakes nobody.  It is woken last, so that
- * there is one as long as anybody sleeps.
+ * kernel when it is time, and, while contexts are handed off through `next`, for a millisecond at most (it is shallow): a
+ * context in the `next` of a worker that computes on would wait for it, since a hand-off wakes nobody.  It is woken last,
+ * so that there is one as long as anybody sleeps.
  *
- *      sentinel                                          thread with a nearer deadline, or a hand-off
- *      D1  wakes_at = next deadline (or clear handoff,   N1  publish the deadline (or handoff = true)
- *          and shallow = false if it was clear)
- *      D2  fence                                         N2  fence
- *      D3  look at the deadlines (or handoff) again      N3  if wakes_at is later (or !shallow): kick the sentinel
+ *      sentinel                                          thread with a nearer deadline
+ *      D1  wakes_at = next deadline                      N1  publish the deadline
+ *      D2  fence    <------ [sentinel] ------>           N2  fence
+ *      D3  a nearer deadline: look again                 N3  if somebody sleeps, and wakes_at is later: kick the sentinel
+ *
+ *      sentinel                                          worker that hands off
+ *      D1  take the flag; shallow if it was set,         N1  put the context into `next`
+ *          or there is anything in a `next`
+ *      D2  heavy fence, if no longer shallow <-------->  N2  light fence
+ *      D3  the same: anything in a `next`: look again    N3  if the flag is set, return; set it; if somebody sleeps, and
+ *                                                            is not shallow: kick the sentinel
+ *
+ * Who finds the flag set, or the sentinel shallow, relies on a look within a millisecond; many hand-offs set the flag
+ * once.  Each flag that is taken makes the sentinel shallow, and it is shallow until a look that takes none, which has a
+ * heavy fence: of a worker's N2 and that D2 one comes first, so D3 sees the context, or N3 sees that the flag is clear and
+ * nobody shallow, and kicks.  A sentinel that is woken while it is shallow sets the flag for the next one, who is kicked
+ * when the woken one finds something to do (weft__idle_found).  Who falls asleep has S2: either its own first look sees the
+ * context, or N3 sees that it sleeps.
  *
  * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free
  * set of sleepers: sleeping is a system call, a lock costs nothing beside it.
  *
- * Checked.  tests/test_fairness.c, tests/stress_spawn.c, and every promise above in the simulator (tests/sim_weft.c).
+ * Checked.  tests/model_idle.c and tests/model_sentinel.c: each step and fence is needed.  tests/test_fairness.c,
+ * tests/stress_spawn.c, and every promise above in the simulator (tests/sim_weft.c).
  */
 #include "clock.h"
 #include "deadlock.h"
@@ -77,7 +91,7 @@ static void
 wake(struct worker *w)
 {
     store_release(&w->futex, WOKEN); /* P4: pairs with the sleeper's load */
-    weft__futex_wake(&w->futex, 1);
+    weft__futex_wake(&w->futex, 1);  /* P5 */
 }
 
 /* The last to go to sleep is the warmest; the sentinel comes last. */
@@ -137,18 +151,16 @@ void
 weft__idle_handoff(struct pool *p)
 {
     struct idle *i = &p->idle;
-    weft__fence_light();                                 /* N0: pairs with the heavy D2 [sentinel] */
-    if (weft__likely(load_relaxed(&i->handoff))) return; /* relaxed: N0 orders it */
-    store_relaxed(&i->handoff, 1);                       /* N1 */
-    weft__fence();                                       /* N2: pairs with D2 [sentinel] */
-    /* N3: relaxed, the fence orders them */
+    weft__fence_light();                                 /* N2: pairs with S2 and the heavy D2; N1 is in scheduler.c */
+    if (weft__likely(load_relaxed(&i->handoff))) return; /* N3: relaxed, as the next: N2 orders them */
+    store_relaxed(&i->handoff, 1);                       /* relaxed: who reads it too late kicks once more */
     if (load_relaxed(&i->sleeping) != 0 && !load_relaxed(&i->shallow)) kick(i);
 }
 
 void
 weft__timers_nearer(int64_t when)
 {
-    weft__fence(); /* N2: pairs with D2 [sentinel]; N1 is in timerq.c */
+    weft__fence(); /* N2: pairs with D2; N1 is in timerq.c */
     for (int k = 0; k < POOLS; k++) {
         struct idle *i = &weft__sched.pools[k].idle;
         /* N3: relaxed, the fence orders them */
@@ -227,8 +239,8 @@ watch_begin(struct idle *i, struct worker *w, struct watch *watch)
     if (!i->sentinel && load_relaxed(&w->asleep)) i->sentinel = w; /* relaxed: under the lock */
     bool is = i->sentinel == w;
     if (is) {
-        /* Cleared first: what is set from here on is for D3 to see, since its N3 may have found us still shallow.
-         * acquire: the workers are looked at after it. */
+        /* In one step: who finds it set relies on this look being shallow; who sets it from here on kicks us, unless
+         * its N3 finds us still shallow, and then D3 is for it.  acquire: the workers are looked at after it. */
         bool handoff = swap_acquire(&i->handoff, 0);
         watch->shallow = handoff || any_handoff(w->pool);
         watch->calmed = !watch->shallow && load_relaxed(&i->shallow); /* relaxed: under the lock */
@@ -245,11 +257,10 @@ static int64_t
 sentinel_deadline(const struct pool *p, const struct watch *watch)
 {
     int64_t deadline = watch->deadline;
-    if (watch->calmed) weft__fence_heavy();                          /* D2: pairs with N0 and N2 [sentinel] */
-    else weft__fence();                                              /* D2: pairs with N2 [sentinel] */
-    if (load_relaxed(&p->idle.handoff) && !watch->shallow) return 0; /* D3 */
-    if (watch->calmed && any_handoff(p)) return 0;                   /* D3 */
-    if (weft__timers_next() < deadline) return 0;                    /* D3 */
+    if (watch->calmed) weft__fence_heavy();        /* D2: pairs with the light N2 [sentinel] */
+    else weft__fence();                            /* D2: pairs with the full N2 [sentinel] */
+    if (watch->calmed && any_handoff(p)) return 0; /* D3 */
+    if (weft__timers_next() < deadline) return 0;  /* D3 */
     int64_t trim = weft__stack_trim_next(), soon = watch->shallow ? weft__clock_now() + SHALLOW_NS : INT64_MAX;
     if (trim < deadline) deadline = trim;
     return soon < deadline ? soon : deadline;

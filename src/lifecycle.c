@@ -18,11 +18,17 @@
  * If M2 does not see E1, then E2 of every worker sees M1, and none leaves before that task has ended; it is cancelled,
  * so it does not even start.  If M2 sees E1, the sums differ only until M3.
  *
- * Who looks: a worker that finds nothing to do, before it sleeps; a worker that is always busy (daemons that wake each
- * other), every few dispatches; and a plain thread after M3, since a worker may have summed up before that and be
- * asleep.
+ * That the sums are in order takes the release of each end, and that they are read with acquire: who sees a task's end
+ * sees what it made.  E2 begins with a fence, after the end of a worker's own tasks and after E1 of another.
  *
- * Checked.  tests/test_daemons.c, tests/test_shutdown.c, tests/stress_spawn.c, tests/stress_start.c.
+ * Who looks: a worker that finds nothing to do, before it sleeps; a worker that is always busy (daemons that wake each
+ * other), every few dispatches; whoever stops the scheduler; and a plain thread after M3, since a worker may have summed
+ * up before that and be asleep.  Nobody looks again, so of several who each did the last thing that was missing, one must
+ * see all of them: each ends its task, or sets the state (G1), has a full fence (G2), and only then looks at the state
+ * and the sums (G3).  The last G2 sees every G1.
+ *
+ * Checked.  tests/model_lifecycle.c: each fence and order is needed.  tests/test_daemons.c, tests/test_shutdown.c,
+ * tests/stress_spawn.c, tests/stress_start.c.
  */
 #include "clock.h"
 #include "fence.h"
@@ -69,7 +75,7 @@ live(bool also[2])
             ended += load_acquire(&weft__sched.workers[k]->ended[kind]); /* as above */
     }
     weft__hook();
-    weft__fence(); /* E2: the second sum comes after the first, and after E1 */
+    weft__fence(); /* E2: the second sum comes after E1, and sees each M1 whose M2 came before that */
     for (int kind = 0; kind < 2; kind++) {
         if (!also[kind]) continue;
         made += load_acquire(&weft__sched.made[kind]); /* acquire: as above */
@@ -109,7 +115,7 @@ step(enum sched_state from, enum sched_state to)
 bool
 weft__sched_progress(void)
 {
-    weft__fence();                                /* G2 */
+    weft__fence();                                /* G2; G1 is what the caller ended or set */
     int state = load_acquire(&weft__sched.state); /* G3: acquire: pairs with the step that was taken */
     if (state == SCHED_CLOSING && all_ended(false) && step(SCHED_CLOSING, SCHED_CANCELLED)) {
         weft__sched_cancel_root();

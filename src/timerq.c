@@ -19,7 +19,8 @@
  * Rejected.  A heap: removal from a million pending timers costs ten cache misses, and an array may fail to grow.  A
  * pairing heap: one pop after a million pushes passes over all of them, under the lock.
  *
- * Checked.  tests/test_timerq.c, tests/stress_timer.c.
+ * Checked.  tests/model_timer.c: a deadline against a wake, and two pollers.  tests/model_sentinel.c: that the sleep of
+ * workers ends with the first.  tests/test_timerq.c, tests/stress_timer.c.
  */
 #include "timerq.h"
 

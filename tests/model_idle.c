@@ -3,12 +3,11 @@
  *
  * sources: idle.c worker.c search.c inject.c deque.c clock.c fence.c futex.c
  *
- * The model stands in for what is above and below them: it
- * puts contexts into queues as scheduler.c does, takes them out in the order of its pick, and running one marks it.
- * Nothing here wakes anybody but the protocol, so a task that stays queued while its workers sleep is a deadlock.
+ * The model stands in for what is above and below them: it puts contexts into queues as scheduler.c does, takes them out
+ * in the order of its pick, and running one marks it.  Nothing here wakes anybody but the protocol, so a task that stays
+ * queued while its workers sleep is a deadlock.
  *
- * Instances (main's argument; none: all that have to do with one fence each).  a worker that "computes" is awake and
- * looks at no queue until all is over.
+ * Instances ("computes": awake, and looks at no queue until all is over):
  *
  *   push      a worker; a plain thread pushes one task                                [idle], through inject.c's fence
  *   alone     the same where the pool has no other worker: S2 is an ordinary fence
@@ -24,7 +23,7 @@
 
 #include "deadlock.h"
 
-static _Atomic uint32_t ran[TASKS]; /* a futex word for each task */
+static _Atomic uint32_t ran[TASKS];    /* a futex word for each task */
 static int partner[TASKS] = {0, 1, 2}; /* the task waits, running, until this one runs: does not, if that is itself */
 
 /* ---- What is below: no timers --------------------------------------------------------------------------------------- */

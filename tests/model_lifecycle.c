@@ -12,7 +12,8 @@
  *   stop     a worker ends the last task while another thread stops the scheduler: one of them sees what the other did
  *   spawn    a plain thread spawns while a worker leaves: the task is run, or refused; and the worker, which is freed when
  *            it has left and nobody visits, is not touched after that                       M1-M3 against E1, E2
- *   tasks    a task makes another and ends, on a worker; the other worker takes it, ends it, and may not leave before
+ *   leave    the same, where another worker has taken the step to LEAVING
+ *   tasks    a task makes another and ends, on a worker, while another worker sums up: that may not find that all have ended
  */
 #include "explore.h"
 
@@ -121,11 +122,13 @@ weft__deque_make_room(struct deque *d, int64_t b)
 
 /* ---- Sleeping, as idle.c promises it: who looks after the wake sees what came before it ----------------------------- */
 
-static _Atomic uint32_t wakes;
+static _Atomic uint32_t wakes, sleeping;
 
+/* After a fence. */
 static void
 wake(void)
 {
+    if (load_relaxed(&sleeping) == 0) return;
     add_acq_rel(&wakes, 1);
     weft__futex_wake(&wakes, WORKERS);
 }
@@ -134,10 +137,14 @@ void
 weft__idle_sleep(struct worker *w)
 {
     uint32_t seen = add_acq_rel(&wakes, 0);
-    if (weft__work_visible(w) || weft__sched_stopping()) return;
-    explore_reached("a worker sleeps");
-    weft__futex_wait(&wakes, seen, INT64_MAX);
-    (void)add_acq_rel(&wakes, 0);
+    add_acq_rel(&sleeping, 1);
+    weft__fence_heavy();
+    if (!weft__work_visible(w) && !weft__sched_stopping()) {
+        explore_reached("a worker sleeps");
+        weft__futex_wait(&wakes, seen, INT64_MAX);
+        (void)add_acq_rel(&wakes, 0);
+    }
+    sub_acq_rel(&sleeping, 1);
 }
 
 void
@@ -168,14 +175,20 @@ weft__idle_wake_slow(struct pool *p)
 
 /* ---- One queue for all, as in scheduler.c and search.c -------------------------------------------------------------- */
 
-/* After the push, it looks at the workers, as the real one does. */
+static _Atomic(struct runnable *) own; /* a deque for one task: pushed to with release, and no more than that */
+
+/* After the push, a plain thread looks at the workers, as the real one does. */
 void
 weft__sched_submit(struct worker *w, weft_task *t)
 {
     struct pool *p = &weft__sched.pools[POOL_DEFAULT];
-    (void)w;
-    weft__inject_push(&p->inject, &t->run);
-    (void)load_relaxed(&p->workers[0]->asleep);
+    if (w) {
+        store_release(&own, &t->run);
+        weft__fence_light();
+    } else {
+        weft__inject_push(&p->inject, &t->run);
+        (void)load_relaxed(&p->workers[0]->asleep);
+    }
     wake();
 }
 
@@ -189,6 +202,7 @@ weft__sched_pick(struct worker *w)
         while ((r = weft__runlist_pop(&l))) weft__runlist_append(&w->sticky, r);
     }
     r = weft__runlist_pop(&w->sticky);
+    if (!r && load_relaxed(&own)) r = swap_acquire(&own, NULL);
     /* Nobody sleeps any more; but who has seen it, and looked whether it may leave, learns nothing until that changes. */
     if (!r && weft__sched_stopping() && w->handoffs++ > 0) weft__pause();
     return (struct entry){r, 0};
@@ -197,7 +211,7 @@ weft__sched_pick(struct worker *w)
 bool
 weft__work_visible(struct worker *w)
 {
-    return !weft__inject_empty(&w->pool->inject);
+    return !weft__inject_empty(&w->pool->inject) || load_relaxed(&own);
 }
 
 bool
@@ -322,7 +336,7 @@ spawn(void *arg)
 static void
 free_workers(void)
 {
-    while (load_acquire(&weft__sched.visitors) != 0) sched_yield();
+    while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
     for (int k = 0; k < weft__sched.count; k++) free(weft__sched.workers[k]);
     free(weft__sched.workers);
     weft__sched.workers = NULL;
@@ -346,6 +360,29 @@ spawn_late(void)
     else explore_reached("a spawn is refused");
 }
 
+/* A worker that has seen that it may leave. */
+static void *
+leave(void *arg)
+{
+    while (!weft__sched_stopping()) weft__pause();
+    return work(arg);
+}
+
+/* Another worker has taken the step. */
+static void
+leave_late(void)
+{
+    pthread_t spawner;
+    prepare(1, 0, SCHED_CANCELLED);
+    pthread_create(&spawner, NULL, spawn, NULL);
+    start(0, leave);
+    bool stepped = weft__sched_progress();
+    if (!stepped) store_seq_cst(&weft__sched.state, SCHED_LEAVING); /* too early, which the worker has to bear */
+    join_workers();
+    pthread_join(spawner, NULL);
+    assert(load_relaxed(&ran[0]) == (accepted == 0));
+}
+
 static void
 last_two(void)
 {
@@ -358,25 +395,25 @@ last_with_root(void)
     run_last(true);
 }
 
-/* A worker whose task makes another, and ends, and which does nothing more. */
+/* A worker whose task makes another, and ends. */
 static void *
 make_and_end(void *arg)
 {
     int rc = weft__spawn_submit(arg, &tasks[0]);
     assert(rc == 0);
     weft__sched_ended(arg, false);
-    (void)weft__sched_progress(); /* as it would before it sleeps */
     return NULL;
 }
 
+/* Nobody runs the other task: nobody may find that all have ended. */
 static void
 tasks_make_tasks(void)
 {
-    prepare(2, 1, SCHED_CANCELLED);
+    prepare(2, 1, SCHED_CLOSING);
     start(0, make_and_end);
-    start(1, work);
-    join_workers();
-    assert(load_relaxed(&ran[0]) == 1);
+    bool stepped = weft__sched_progress();
+    assert(!stepped);
+    pthread_join(threads[0], NULL);
 }
 
 static const struct instance {
@@ -384,12 +421,10 @@ static const struct instance {
     void (*run)(void);
     bool symmetric; /* fences: as where the kernel has no membarrier */
 } instances[] = {
-    {"last", last_two, true},
-    {"root", last_with_root, true},
-    {"stop", stop_at_the_end, true},
-    {"stop, asymmetric fences", stop_at_the_end, false},
-    {"spawn", spawn_late, true},
-    {"tasks", tasks_make_tasks, true},
+    {"last", last_two, true},           {"root", last_with_root, true},
+    {"stop", stop_at_the_end, true},    {"stop, asymmetric fences", stop_at_the_end, false},
+    {"spawn", spawn_late, true},        {"leave", leave_late, true},
+    {"tasks", tasks_make_tasks, false},
 };
 
 const char *

@@ -236,6 +236,53 @@ TEST(sim, waker_computes, "idle: what a task woke runs elsewhere while that task
     CHECK_INT(run_on(some(2, 4), wake_and_compute, NULL), 0);
 }
 
+/* The same, while another worker is kept busy by a sticky task that a thread gave it. */
+static int
+spin_until_woken(void *arg)
+{
+    struct {
+        struct handed *h;
+        int round;
+    } *s = arg;
+    spin_until(&s->h->woken, s->round);
+    return 0;
+}
+
+static int
+wake_beside(void *arg)
+{
+    struct handed *h = arg;
+    weft_task *t = spawned(wait_for_value, h);
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK_INT(weft_channel_put(h->c, &i), 0);
+        spin_until(&h->woken, i + 1);
+        CHECK_INT(weft_sleep(some(0, 2000) * WEFT_US), 0);
+    }
+    return weft_join(t);
+}
+
+TEST(sim, waker_computes_beside, "idle: what a task woke runs though its watcher was given something else to do")
+{
+    begin_rounds();
+    struct handed h = {.woken = 0};
+    weft_task_options opt = {.size = sizeof opt, .flags = WEFT_STICKY};
+    CHECK_INT(weft_channel_new(&h.c, sizeof(int), 0), 0);
+    start_with(some(3, 4));
+    weft_task *waker = spawned(wake_beside, &h), *t;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct {
+            struct handed *h;
+            int round;
+        } s = {&h, i + 1};
+        if (some(0, 1)) weft_sleep(some(0, 2000) * WEFT_US);
+        CHECK_INT(weft_spawn_with(&t, spin_until_woken, &s, &opt), 0);
+        CHECK_INT(weft_join(t), 0);
+    }
+    CHECK_INT(weft_join(waker), 0);
+    CHECK_INT(weft_stop(), 0);
+    weft_channel_release(h.c);
+}
+
 /* ---- Deadlines (timerq.c, idle.c) ---- */
 
 /* Waits for a short time again and again; sometimes it is served before. */
