@@ -17,29 +17,35 @@
 
 enum { WORD_LOCKED = 1 };
 
-/* One try; *seen is what the word was then. */
-static inline bool
-weft__word_trylock(_Atomic uint64_t *word, uint64_t *seen)
+/* Waits a little before the next look at a word that is locked, longer each time, as weft__lock_slow does. */
+static inline void
+weft__word_pause(int *pauses)
 {
-    *seen = load_relaxed(word); /* relaxed: the CAS decides */
-    /* acquire: pairs with weft__word_unlock, and with what changed the word without the lock */
-    return !(*seen & WORD_LOCKED) && cas_acquire(word, seen, *seen | WORD_LOCKED);
+#if !defined(WEFT_MODEL) /* there one pause lasts until the word changes */
+    enum { PAUSES_FIRST = 8, PAUSES_MOST = 512 };
+    for (int i = 1; i < *pauses; i++) weft__pause();
+    *pauses = *pauses ? 2 * *pauses : PAUSES_FIRST;
+    if (*pauses > PAUSES_MOST) {
+        sched_yield(); /* the holder may have lost its core */
+        *pauses = PAUSES_FIRST;
+    }
+#else
+    (void)pauses;
+#endif
+    weft__pause();
 }
 
-/* Locks the word and returns its state.  Backs off as weft__lock_slow does. */
+/* Locks the word and returns its state. */
 static inline uint64_t
 weft__word_lock(_Atomic uint64_t *word)
 {
-    enum { PAUSES_FIRST = 8, PAUSES_MOST = 512 };
-    uint64_t seen;
-    for (int pauses = PAUSES_FIRST; !weft__word_trylock(word, &seen); pauses *= 2) {
-        if (pauses > PAUSES_MOST) {
-            sched_yield(); /* the holder may have lost its core */
-            pauses = PAUSES_FIRST;
+    for (int pauses = 0;; weft__word_pause(&pauses)) {
+        uint64_t seen = load_relaxed(word); /* relaxed: the CAS decides */
+        while (!(seen & WORD_LOCKED)) {
+            /* acquire: pairs with weft__word_unlock, and with what changed the word without the lock */
+            if (weft__likely(cas_acquire(word, &seen, seen | WORD_LOCKED))) return seen;
         }
-        for (int i = 0; i < pauses; i++) weft__pause();
     }
-    return seen;
 }
 
 /* Unlocks the word, with a new state. */
