@@ -25,6 +25,8 @@ __wrap_stress_main(int argc, char **argv, const struct stress_program *program)
 
 STRESS_TEST(channel, "stress: a round of random agents on a channel")
 STRESS_TEST(deque, "stress: a round of an owner against thieves")
+STRESS_TEST(event, "stress: a round of events and onces")
+STRESS_TEST(semaphore, "stress: a round of semaphores and barriers")
 STRESS_TEST(spawn, "stress: a round of random trees of tasks")
 STRESS_TEST(start, "stress: a round of starting and stopping")
 STRESS_TEST(threads, "stress: a round of plain threads against workers")

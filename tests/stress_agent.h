@@ -1,0 +1,116 @@
+/* stress_agent.h - agents of stress programs: bodies that run as tasks of some kind, or as plain threads. */
+#ifndef WEFT_STRESS_AGENT_H
+#define WEFT_STRESS_AGENT_H
+
+#include "stress_kit.h"
+
+enum agent_place { AGENT_TASK, AGENT_STICKY, AGENT_INTERACTIVE, AGENT_THREAD, AGENT_PLACES };
+
+struct agent {
+    void (*run)(struct agent *a);
+    enum agent_place place;
+    int number;
+    uint64_t random;
+    atomic_bool begun, ended;
+    atomic_long calls;
+    weft_task *task;
+    pthread_t thread;
+};
+
+static inline int
+agent_body(void *arg)
+{
+    struct agent *a = arg;
+    atomic_store_explicit(&a->begun, true, memory_order_relaxed);
+    a->run(a);
+    atomic_store_explicit(&a->ended, true, memory_order_release);
+    stress_moved();
+    return 0;
+}
+
+static inline void *
+agent_on_thread(void *arg)
+{
+    agent_body(arg);
+    return NULL;
+}
+
+/* Spawns a task until it has come to run: where memory is short, a task may be accepted, and end without a stack. */
+static inline weft_task *
+agent_spawn(struct agent *a)
+{
+    static const unsigned flags[AGENT_PLACES] = {[AGENT_STICKY] = WEFT_STICKY, [AGENT_INTERACTIVE] = WEFT_INTERACTIVE};
+    weft_task_options opt = {.size = sizeof opt, .name = "agent", .flags = flags[a->place]};
+    for (;;) {
+        weft_task *t;
+        int rc = weft_spawn_with(&t, agent_body, a, &opt);
+        if (rc && !stress_short(rc)) stress_die("a task cannot start: %s", weft_error_name(rc));
+        if (rc) continue;
+        while (stress_failing() && !atomic_load_explicit(&a->begun, memory_order_relaxed) && !weft_task_isdone(t))
+            stress_pause(10 * WEFT_US);
+        if (!stress_failing() || atomic_load_explicit(&a->begun, memory_order_relaxed)) return t;
+        weft_task_release(t);
+    }
+}
+
+/* places: the agent runs in one of the first so many. */
+static inline void
+agent_start(struct agent *a, int number, void (*run)(struct agent *), int places, uint64_t *random)
+{
+    *a = (struct agent){.run = run, .number = number, .random = stress_mix(*random, (uint64_t)number)};
+    a->place = (enum agent_place)stress_dice(random, places);
+    if (a->place == AGENT_THREAD) a->thread = stress_thread(agent_on_thread, a);
+    else a->task = agent_spawn(a);
+}
+
+/* stopped: the runtime was stopped, and has ended tasks that it had not started. */
+static inline void
+agent_join(struct agent *a, bool stopped)
+{
+    if (a->place == AGENT_THREAD) {
+        stress_join_thread(a->thread);
+        return;
+    }
+    int rc = weft_join(a->task);
+    if (rc && !(rc == WEFT_ECANCELED && stopped)) stress_die("an agent ended with %s", weft_error_name(rc));
+}
+
+static inline bool
+agent_ended(const struct agent *a)
+{
+    return atomic_load_explicit((atomic_bool *)&a->ended, memory_order_acquire);
+}
+
+static inline void
+agents_describe(FILE *out, struct agent *agents, int n)
+{
+    static const char *const places[AGENT_PLACES] = {"task", "sticky task", "interactive task", "thread"};
+    for (int k = 0; k < n; k++)
+        fprintf(out, "  agent %d (%s): %s, %ld calls\n", agents[k].number, places[agents[k].place],
+                agent_ended(&agents[k])                                        ? "ended"
+                : atomic_load_explicit(&agents[k].begun, memory_order_relaxed) ? "runs"
+                                                                               : "has not run",
+                stress_counted(&agents[k].calls));
+}
+
+static inline weft_time
+agent_deadline(struct agent *a)
+{
+    switch (stress_dice(&a->random, 4)) {
+    case 0:
+        return WEFT_NOW;
+    case 1:
+        return weft_in(stress_dice(&a->random, 200) * WEFT_US);
+    default:
+        return WEFT_FOREVER;
+    }
+}
+
+/* Did a call with a deadline come to it? */
+static inline bool
+agent_timed_out(int rc, weft_time deadline)
+{
+    return deadline != WEFT_FOREVER && rc == (deadline == WEFT_NOW ? WEFT_EAGAIN : WEFT_ETIMEDOUT);
+}
+
+#endif
