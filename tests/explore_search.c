@@ -274,6 +274,8 @@ nobody_can_tell(const struct habit *h, int use)
 void
 search_access(uintptr_t address, int use)
 {
+    bool holds = me->holds;
+    me->holds = false;
     if (threads_live <= 1) return;
     struct habit *h = habit_of(address);
     bool news = joins(&h->user);
@@ -286,8 +288,7 @@ search_access(uintptr_t address, int use)
         news = true;
     }
     if (news) leave(RELEARN);
-    if (me->holds) me->holds = false;
-    else if (!nobody_can_tell(h, use)) schedule();
+    if (!holds && !nobody_can_tell(h, use)) schedule();
 }
 
 void
