@@ -34,8 +34,9 @@
  * for as long as the parker's thread has lost its core.  Holding the object's lock over the switch (Go's unlockf): a
  * select would hold many.
  *
- * Checked.  tests/model_park.c: every execution of two parks and three wakers, and each step and order is needed.
- * tests/test_park.c, tests/stress_channel.c; of moving: tests/test_condition.c, tests/stress_condition.c.
+ * Checked.  tests/model_park.c: every execution of two parks and three wakers, of a move, and each step and order is needed
+ * but those of M1 (W1 of a move's ticket comes after it by the lock under which that was registered).  tests/test_park.c,
+ * tests/stress_channel.c; of moving: tests/test_condition.c, tests/stress_condition.c.
  */
 #include "park.h"
 

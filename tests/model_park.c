@@ -127,6 +127,32 @@ taker(void *arg)
     return NULL;
 }
 
+static _Atomic uint64_t moved; /* the ticket under which somebody else has to wake it */
+
+/* Claims the park, and leaves the wake to another, as a condition leaves it to the mutex. */
+static void *
+mover(void *arg)
+{
+    uint64_t ticket = find(arg);
+    if (!ticket || !weft__park_claim(&context.parker, ticket)) return NULL;
+    write_result(ANY);
+    store_release(&moved, weft__park_move(&context.parker, "moved", NULL)); /* as registering does */
+    return NULL;
+}
+
+static void *
+last_waker(void *arg)
+{
+    uint64_t ticket = load_acquire(&moved); /* as under the object's lock */
+    if (!ticket) return NULL;
+    explore_reached("a park that was moved is ended");
+    bool claimed = weft__park_claim(&context.parker, ticket);
+    assert(claimed);
+    write_result(*(const int *)arg);
+    weft__park_wake(&context.parker, false);
+    return NULL;
+}
+
 /* Cancels whatever park it finds, without having been told. */
 static void *
 canceller(void *arg)
@@ -204,6 +230,8 @@ static const struct scenario {
     {"two wakers", 1, 0, {{parker, NULL}, {waker, &zero}, {waker, &zero}}},
     {"a late waker of the park before", 2, 0, {{parker, NULL}, {waker, &zero}, {waker, &zero}}},
     {"a claimer goes on by itself", 1, 0, {{parker, NULL}, {taker, &zero}, {waker, &zero}}},
+    {"a move", 1, 0, {{parker, NULL}, {mover, &zero}, {last_waker, &zero}, {waker, &zero}}},
+    {"a move, and a cancellation", 1, 0, {{parker, NULL}, {mover, &zero}, {last_waker, &zero}, {canceller, NULL}}},
     {"a cancellation", 1, 0, {{parker, NULL}, {waker, &zero}, {canceller, NULL}}},
     {"a cancellation of the next park", 2, 0, {{parker, NULL}, {waker, &zero}, {canceller, NULL}}},
     {"a thread", 0, WEFT_FOREVER, {{blocker, NULL}, {unblocker, NULL}}},
@@ -234,7 +262,7 @@ main(void)
         if (s->threads[k].run) pthread_join(threads[k], NULL);
     /* Wakers that came before the park found nothing to wake. */
     for (int k = resumed; k < parks; k = resumed) {
-        wake(k, load_relaxed(&tickets[k]));
+        wake(k, load_relaxed(&moved) ? load_relaxed(&moved) : load_relaxed(&tickets[k]));
         assert(resumed > k);
     }
     if (!parks) assert(woken + timed_out == 1);
