@@ -72,7 +72,7 @@ struct entry weft__sched_pick(struct worker *w);
  * spent its budget since it was last dispatched lets others have a turn.  What is asked never to wait (WEFT_NOW) costs
  * nothing.
  */
-enum { BUDGET = 1024, COST_CHANNEL = 8, COST_LOCK = 8, COST_SIGNAL = 4, COST_JOIN = 1 };
+enum { BUDGET = 1024, COST_CHANNEL = 8, COST_LOCK = 1, COST_SIGNAL = 4, COST_JOIN = 1 };
 
 void weft__sched_exhausted(struct context *c);
 
