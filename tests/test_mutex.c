@@ -3,6 +3,9 @@
 
 #include "mutex.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /* ---- Owners -------------------------------------------------------------------------------------------------------- */
 
 /* [J113] */
@@ -178,6 +181,52 @@ lock_too_often(void)
 TEST(mutex, depth, "mutex: locking it 2^32 times over ends the process")
 {
     CHECK(test_dies(lock_too_often, "weft_mutex_lock: locked 2^32 times without an unlock"));
+}
+
+static int
+end_as_owner(struct actor *a)
+{
+    weft_mutex_lock(a->object);
+    return 0;
+}
+
+WORKER_TEST(mutex, left_locked, "mutex: a task that ends as the owner leaves it locked, and those who wait can give up")
+{
+    weft_mutex m = {{0}};
+    struct actor owner = {.call = end_as_owner, .object = &m};
+    begin(&owner);
+    CHECK_INT(finish(&owner), 0);
+    CHECK(weft_mutex_islocked(&m));
+    CHECK_INT(weft_mutex_lock_until(&m, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
+    CHECK_INT(weft_mutex_unlock(&m), WEFT_EPERM);
+}
+
+static int
+lock_in_forked_child(void *arg)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        weft_mutex_lock(arg);
+        _exit(0);
+    }
+    if (waitpid(child, &status, 0) == child && WIFSIGNALED(status)) raise(WTERMSIG(status));
+    return 0;
+}
+
+static void
+lock_after_fork(void)
+{
+    static weft_mutex m;
+    if (weft_start(NULL)) return;
+    m.opaque[0] = 8; /* somebody's */
+    lock_in_forked_child(&m);
+}
+
+TEST(mutex, forked, "mutex: in a forked child nobody will unlock it: waiting for it ends the child")
+{
+    CHECK(test_dies(lock_after_fork,
+                    "weft_mutex_lock: the owner is a thread of the process that this one was forked from"));
 }
 
 /* ---- Many ---------------------------------------------------------------------------------------------------------- */
