@@ -214,8 +214,8 @@ WORKER_TEST(rwlock, gives_up, "rwlock: a writer that gives up lets in the reader
     enter(&c, 1, 's', WEFT_FOREVER);
     enter(&c, 2, 's', weft_in(60 * WEFT_S));
     CHECK_INT(finish(&c.actors[0]), WEFT_ETIMEDOUT);
-    until(&c.journal.length, 2);
-    CHECK_STR(c.journal.text, "23");
+    until(&c.journal.length, 2); /* in any order: the deadline may have passed before the last one came */
+    CHECK(strchr(c.journal.text, '2') && strchr(c.journal.text, '3'));
     atomic_store(&door, 1);
     for (int i = 1; i < 3; i++) CHECK_INT(finish(&c.actors[i]), 0);
     CHECK_INT(weft_rwlock_rdunlock(&c.l), 0);
