@@ -8,9 +8,10 @@
  * Threads.   Every function may be called from tasks and from plain threads, on one event at the same time.
  * Ownership. In the caller's memory; valid when zeroed, which is WEFT_EVENT_INIT; needs no destruction.  It must not be moved
  *            while somebody waits.  It may be freed as soon as a wait has returned 0, also by the waiter, also if the call of
- *            weft_event_notify that let it through has not returned yet: that does not touch the event any more.
- * Ordering.  A notify happens before the return of each wait that it lets through; so does every notify that was made while the
- *            event was set already.  What came before a reset happens before each wait that a later notify lets through.
+ *            weft_event_notify that let it through has not returned yet: that does not touch the event any more.  After a
+ *            wait that returned another code a notifier may still be on its way: that is for the program to know.
+ * Ordering.  A notify happens before the return of each wait that it lets through; so does every notify that was made while
+ *            the event was set already.  Who resets a set event and then looks around sees what came before its notify.
  * Fairness.  Waiters go on in the order in which they came.  Nobody overtakes them: an event that resets itself is not set
  *            while somebody waits, it is handed to the oldest.
  * Errors.    With any negative code the wait did not happen: it consumed nothing. */
