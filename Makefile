@@ -264,7 +264,7 @@ $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
 
-$(B)/bench/context: $(B)/bench/context.c.o $(STATIC)
+$(B)/bench/context $(B)/bench/timers: $(B)/bench/%: $(B)/bench/%.c.o $(STATIC)
 	$(call say,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -199,7 +199,8 @@ pick_turned(struct worker *w, struct entry *out, uint32_t turn)
 static weft__noinline bool
 pick_chores(struct worker *w, struct entry *out, uint32_t n)
 {
-    if (weft__timers_next() != INT64_MAX) weft__timers_poll();
+    int64_t due = weft__timers_next();
+    if (due != INT64_MAX && due <= weft__clock_now()) weft__timers_poll();
     if (load_relaxed(&weft__sched.state) == SCHED_CLOSING) (void)weft__sched_progress(); /* relaxed: looked at again */
     return n % TURN == 0 && pick_turned(w, out, n / TURN);
 }

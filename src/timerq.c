@@ -13,7 +13,9 @@
  * under the lock; after it only the parker is touched, which lives until it is woken.  So when weft__timer_del has
  * returned, the timer may be gone.
  *
- * `next` is the time of the first occupied slot.  It is stored under the lock, and read without: too late a value is
+ * `next` is the time of the first occupied slot.  A new timer can only make it earlier, and one that is taken back only
+ * later, if it was the last in its slot: then, and after a poll, all levels are looked at.  So while `next` is a time, a
+ * deadline is pending: deadlock.c counts on that.  It is stored under the lock, and read without: too late a value is
  * excluded by the idle protocol's handshake (weft__timers_nearer), too early a value costs a poll.
  *
  * Rejected.  A heap: removal from a million pending timers costs ten cache misses, and an array may fail to grow.  A
@@ -55,7 +57,8 @@ level_of(uint64_t tick)
     return level < LEVELS ? level : LEVELS - 1;
 }
 
-static void
+/* The tick at which the wheel has to look at t's slot. */
+static uint64_t
 insert(struct timer *t)
 {
     uint64_t tick = tick_of(t->when);
@@ -65,6 +68,7 @@ insert(struct timer *t)
     t->slot = (uint16_t)(level * SLOTS + slot);
     weft__list_append(&wheel.slots[level][slot], &t->node);
     wheel.occupied[level] |= UINT64_C(1) << slot;
+    return tick >> (level * SLOT_BITS) << (level * SLOT_BITS);
 }
 
 /* The first tick at which a slot is due, and which; UINT64_MAX: none.  Of two that are due together the higher level:
@@ -89,12 +93,15 @@ first_slot(unsigned *level, unsigned *slot)
     return first;
 }
 
-static void
-publish_next(void)
+static int64_t
+time_of(uint64_t tick)
 {
-    unsigned level, slot;
-    uint64_t tick = first_slot(&level, &slot);
-    int64_t when = tick > (uint64_t)(INT64_MAX >> TICK_BITS) ? INT64_MAX : (int64_t)(tick << TICK_BITS);
+    return tick > (uint64_t)(INT64_MAX >> TICK_BITS) ? INT64_MAX : (int64_t)(tick << TICK_BITS);
+}
+
+static void
+publish_next(int64_t when)
+{
     store_relaxed(&wheel.next, when); /* relaxed: the lock, and the fences of the idle protocol, order it */
 }
 
@@ -122,20 +129,22 @@ weft__timer_add(struct timer *t, int64_t when, struct parker *p, uint64_t ticket
         wheel.started = true;
         wheel.tick = current_tick();
     }
-    int64_t before = weft__timers_next();
-    insert(t);
-    publish_next();
-    int64_t after = weft__timers_next();
+    int64_t due = time_of(insert(t));
+    bool nearer = due < weft__timers_next();
+    if (nearer) publish_next(due);
     weft__unlock(&wheel.lock);
-    if (after < before) weft__timers_nearer(after);
+    if (nearer) weft__timers_nearer(due);
 }
 
-static void
+/* Returns whether that was the last one in its slot. */
+static bool
 take_out(struct timer *t)
 {
     unsigned level = t->slot / SLOTS, slot = t->slot % SLOTS;
     weft__list_remove(&wheel.slots[level][slot], &t->node);
-    if (weft__list_empty(&wheel.slots[level][slot])) wheel.occupied[level] &= ~(UINT64_C(1) << slot);
+    bool last = weft__list_empty(&wheel.slots[level][slot]);
+    if (last) wheel.occupied[level] &= ~(UINT64_C(1) << slot);
+    return last;
 }
 
 void
@@ -143,9 +152,9 @@ weft__timer_del(struct timer *t)
 {
     weft__acquire(&wheel.lock);
     if (t->pending) {
-        take_out(t);
+        unsigned level, slot;
         t->pending = false;
-        /* `next` may be too early now: a poll will see that. */
+        if (take_out(t)) publish_next(time_of(first_slot(&level, &slot)));
     }
     weft__unlock(&wheel.lock);
 }
@@ -164,7 +173,7 @@ step(uint64_t now, bool *done)
     }
     wheel.tick = due - 1; /* right before the slot, until that is empty */
     struct timer *t = weft__container(wheel.slots[level][slot].head, struct timer, node);
-    take_out(t);
+    (void)take_out(t);
     if (tick_of(t->when) > due) {
         wheel.tick = due;
         insert(t);
@@ -182,13 +191,13 @@ weft__timers_poll(void)
     bool done = false;
     while (!done) {
         struct parker *ready[BATCH];
-        unsigned count = 0;
+        unsigned count = 0, level, slot;
         weft__acquire(&wheel.lock);
         for (unsigned steps = 0; steps < 4 * BATCH && count < BATCH && !done; steps++) {
             struct parker *p = step(now, &done);
             if (p) ready[count++] = p;
         }
-        publish_next();
+        publish_next(time_of(first_slot(&level, &slot)));
         weft__unlock(&wheel.lock);
         for (unsigned i = 0; i < count; i++) {
             ready[i]->index = PARK_INTERRUPTED;

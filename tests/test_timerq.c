@@ -116,6 +116,27 @@ TEST(timerq, far, "timers: deadlines in years do not fire now, and can be delete
     CHECK(weft__timers_next() == INT64_MAX);
 }
 
+/* Otherwise a deadline that nobody has any more looks as if something could still happen. */
+TEST(timerq, taken_back, "timers: what is taken back is not the next deadline any more")
+{
+    struct alarm near, far, farther;
+    int64_t now = weft__clock_now();
+    while (weft__timers_next() != INT64_MAX) weft__timers_poll();
+    set(&far, now + 1000 * WEFT_S);
+    int64_t next = weft__timers_next();
+    CHECK(next <= far.when + 2 * 8192);
+    set(&near, now + 100 * WEFT_S);
+    CHECK(weft__timers_next() <= near.when + 2 * 8192);
+    set(&farther, now + 2000 * WEFT_S);
+    CHECK(weft__timers_next() <= near.when + 2 * 8192);
+    weft__timer_del(&near.timer);
+    CHECK_INT(weft__timers_next(), next);
+    weft__timer_del(&farther.timer);
+    CHECK_INT(weft__timers_next(), next);
+    weft__timer_del(&far.timer);
+    CHECK(weft__timers_next() == INT64_MAX);
+}
+
 TEST(timerq, stale, "timers: a timer whose park was claimed by somebody else wakes nobody")
 {
     struct alarm a;
