@@ -160,7 +160,7 @@ ends_wait(const struct waiter *w, unsigned phase)
 {
     _Atomic size_t *left = w->slot;
     if (!left || (w->count && phase != PHASE_COMPLETED)) return true;
-    return sub_acq_rel(left, 1) == 1; /* acq_rel: pairs with the others that count down, and with R2 and R4 */
+    return sub_acq_rel(left, 1) == 1; /* acq_rel: pairs with the others that count down, and with R2 */
 }
 
 void

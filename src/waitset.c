@@ -41,7 +41,8 @@
  * Rejected.  Waking at every end, to look whether that was all (n parks, and n * n registrations).  A task that waits for
  * each (Julia's): n tasks for a wait that mostly ends with the first.
  *
- * Checked.  tests/test_waitset.c, tests/stress_waitset.c.
+ * Checked.  tests/model_waitset.c: every execution of two tasks that end, and each step and order is needed.
+ * tests/test_waitset.c, tests/stress_waitset.c.
  */
 #include "hook.h"
 #include "scheduler.h"
@@ -119,7 +120,8 @@ park(struct set *s, struct context *c, weft_time deadline, size_t *index)
         rc = weft__wait_park(&s->wait, deadline); /* R3; if it is over, the wake is on its way */
         *index = s->wait.parker->index;
     }
-    if (rc == 0 && load_acquire(&s->left) == 0) return 0; /* R4: acquire: pairs with F3 */
+    if (rc == 0 && load_relaxed(&s->left) == 0)
+        return 0; /* R4: relaxed: who took it to 0 has woken the caller, or is it */
     withdraw(s, entered);
     return rc;
 }
