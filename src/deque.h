@@ -76,22 +76,24 @@ weft__deque_has_room(const struct deque *d)
     return load_relaxed(&d->bottom) < d->room; /* relaxed: only the owner stores it */
 }
 
-/* Owner: appends below, where there is room.  Returns the lower bits of the index. */
-static inline uint32_t
-weft__deque_append(struct deque *d, struct runnable *item, uint64_t tag)
+/* Owner: appends below, where there is room.  *index receives the lower bits of the index, before anybody can see the entry:
+ * a thief may have run the item, and freed it, by the time this returns. */
+static inline void
+weft__deque_append(struct deque *d, struct runnable *item, uint64_t tag, uint32_t *index)
 {
-    int64_t b = load_relaxed(&d->bottom);                                     /* relaxed: only the owner stores it */
+    int64_t b = load_relaxed(&d->bottom); /* relaxed: only the owner stores it */
+    *index = (uint32_t)b;
     weft__deque_write(load_relaxed(&d->array), b, (struct entry){item, tag}); /* relaxed: the owner's own store */
     store_release(&d->bottom, b + 1);                                         /* release: pairs with T3 */
-    return (uint32_t)b;
 }
 
 /* Owner: the same, and makes room.  false: the deque is full and cannot grow; nothing was pushed. */
 static inline bool
 weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag)
 {
+    uint32_t index;
     if (weft__unlikely(!weft__deque_has_room(d)) && !weft__deque_make_room(d, load_relaxed(&d->bottom))) return false;
-    weft__deque_append(d, item, tag);
+    weft__deque_append(d, item, tag, &index);
     return true;
 }
 

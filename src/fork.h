@@ -38,8 +38,8 @@ weft__fork(struct worker *w, const struct context *c, weft_fn *fn, void *arg, we
     else store_relaxed(&t->refs, 1); /* relaxed: the deque publishes it */
     bump(&w->made[0], 1);
     uint64_t tag = weft__task_ticket(t) - PHASE_FREE + PHASE_QUEUED;
-    store_relaxed(&t->run.ticket, tag); /* relaxed: the deque publishes it */
-    t->index = weft__deque_append(&w->deque, &t->run, tag);
+    store_relaxed(&t->run.ticket, tag);                     /* relaxed: the deque publishes it */
+    weft__deque_append(&w->deque, &t->run, tag, &t->index); /* from here on t may be anything, if there is no handle */
     return t;
 }
 

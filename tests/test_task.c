@@ -512,3 +512,38 @@ TASK_TEST(task, sticky_waiters_in_order, "task: sticky waiters of one worker go 
 {
     CHECK_INT(weft_join(asynced(wait_in_queues, &(unsigned){WEFT_STICKY})), 0);
 }
+
+/* A relay of tasks without handles: each starts the next, in the descriptor of the one before the last. */
+struct relay {
+    _Atomic int left, done;
+};
+
+static int
+run_relay(void *arg)
+{
+    struct relay *c = arg;
+    if (atomic_fetch_sub(&c->left, 1) > 1) return weft_spawn(NULL, run_relay, c);
+    atomic_store(&c->done, 1);
+    return 0;
+}
+
+static int
+start_relays(void *arg)
+{
+    (void)arg;
+    for (int i = TEST_SIM ? 3 : 300; i > 0; i--) {
+        static struct relay c;
+        atomic_store(&c.done, 0);
+        atomic_store(&c.left, 4);
+        CHECK_INT(weft_spawn(NULL, run_relay, &c), 0);
+        spin_until(&c.done, 1);
+    }
+    return 0;
+}
+
+/* ThreadSanitizer sees it if the spawner writes to a descriptor that may be somebody else's. */
+TEST(task, ended_elsewhere,
+     "task: one without a handle may have ended elsewhere, and its descriptor be used again, before its spawn returns")
+{
+    CHECK_INT(run_on(2, start_relays, NULL), 0);
+}
