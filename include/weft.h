@@ -2,8 +2,8 @@
  *
  * Read in this order: weft/runtime.h (start, workers), weft/task.h (spawn, wait, park), weft/channel.h, weft/mutex.h,
  * weft/condition.h, weft/rwlock.h, weft/event.h, weft/semaphore.h, weft/barrier.h, weft/once.h, weft/local.h (a task's own
- * values), weft/parallel.h (loops), weft/timer.h (time, sleep, tickers), weft/error.h (codes), weft/debug.h (seeing
- * inside).
+ * values), weft/parallel.h (loops), weft/timer.h (time, sleep, tickers), weft/io.h (blocking calls), weft/error.h
+ * (codes), weft/debug.h (seeing inside).
  *
  * Conventions that hold in every header:
  *   - What can fail returns an int: 0 (or a count, an index >= 0), or a negative WEFT_E... code.  errno is never used.
@@ -32,6 +32,7 @@
 #include <weft/once.h>
 #include <weft/local.h>
 #include <weft/parallel.h>
+#include <weft/io.h>
 #include <weft/debug.h>
 
 #endif

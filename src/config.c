@@ -16,7 +16,7 @@
 
 #define KIB ((size_t)1024)
 
-enum { WORKERS_MOST = 1024, CONFIG_SIZE_MOST = 4096 };
+enum { WORKERS_MOST = 1024, CONFIG_SIZE_MOST = 4096, BLOCKING_DEFAULT = 64, BLOCKING_MOST = 4096 };
 static const size_t stack_default = 256 * KIB, stack_most = 1024 * 1024 * KIB;
 
 /* Says that name has a value that cannot be used. */
@@ -155,6 +155,15 @@ parse_verbose(const char *text, struct config *env)
 }
 
 static bool
+parse_blocking(const char *text, struct config *env)
+{
+    uint64_t number;
+    if (!take_number(&text, BLOCKING_MOST, &number) || *text != '\0' || number == 0) return false;
+    env->blocking = (int)number;
+    return true;
+}
+
+static bool
 parse_deadlock(const char *text, struct config *env)
 {
     if (strcmp(text, "report") == 0) env->deadlock = DEADLOCK_REPORT;
@@ -179,6 +188,7 @@ take_environment(struct config *env)
         {"WEFT_STACK_SIZE", parse_stack_size, sizes},
         {"WEFT_BIND", parse_bind, "auto, none, cores"},
         {"WEFT_VERBOSE", parse_verbose, "0, 1"},
+        {"WEFT_BLOCKING_THREADS", parse_blocking, "1 to 4096"},
         {"WEFT_DEADLOCK", parse_deadlock, "report, abort, off"},
     };
     *env = (struct config){0};
@@ -240,6 +250,7 @@ weft__config_resolve(const weft_config *in, const struct topology *t, struct con
     if (rc == 0) {
         c.verbose = env.verbose;
         c.deadlock = env.deadlock;
+        c.blocking = env.blocking ? env.blocking : BLOCKING_DEFAULT;
         *out = c;
     }
     errno = saved_errno;

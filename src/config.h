@@ -17,6 +17,7 @@ struct config {
     int bind;          /* WEFT_BIND_NONE or WEFT_BIND_CORES */
     bool verbose;
     int deadlock; /* enum deadlock_policy */
+    int blocking; /* calls of weft_blocking at a time: at least 1 */
     void (*on_unhandled)(weft_task *t, int code);
     void (*on_misuse)(const char *what);
 };

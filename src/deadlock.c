@@ -10,7 +10,7 @@
  *      A  every worker of every pool sleeps, and none has been woken
  *      B  no deadline is pending
  *      C  every other thread of the process is blocked in Weft, without a deadline, and nobody has claimed its wait; or it
- *         waits in weft_stop for the workers to leave
+ *         waits in weft_stop for the workers to leave, or for the next blocking call
  *
  * and it matters if somebody waits: a task that is not a daemon (when the root scope has been cancelled: any task), or
  * a thread.
@@ -42,7 +42,8 @@
  * Signal handlers.  A handler may not call Weft, except for weft_dump, so it cannot wake a task: a program all of whose
  * tasks wait, and which a handler is to end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
  *
- * Other ways to wake a task (descriptors, a pool for calls that block) have to be conditions here.
+ * Blocking calls (offload.c).  A thread that runs one is a thread like any other; one that is idle is a bystander: nothing but a
+ * task can give it work.
  *
  * Checked.  tests/test_deadlock.c.
  */

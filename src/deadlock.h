@@ -24,7 +24,7 @@ int64_t weft__deadlock_look(struct deadlock_watch *d);
 /* Before the workers start.  policy: enum deadlock_policy. */
 void weft__deadlock_begin(int policy);
 
-/* n more (or less) threads do nothing but wait until the workers have left. */
+/* n more (or less) threads do nothing but wait until the workers have left, or for a blocking call. */
 void weft__deadlock_bystander(int n);
 
 /* How often it was looked since the process began, and how many deadlocks were reported: for tests. */

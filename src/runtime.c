@@ -7,6 +7,7 @@
  * Starting and stopping hold one mutex.  The state of the scheduler (lifecycle.c) goes from STOPPED to RUNNING under
  * it, when everything is in place, and back when every worker has left.
  */
+#include "blocking.h"
 #include "clock.h"
 #include "config.h"
 #include "deadlock.h"
@@ -15,7 +16,9 @@
 #include "futex.h"
 #include "hook.h"
 #include "panic.h"
+#include "offload.h"
 #include "scheduler.h"
+#include "thread.h"
 #include "topology.h"
 #include "waiter.h"
 
@@ -24,7 +27,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -125,21 +127,6 @@ open_gate(uint32_t how)
 {
     store_release(&runtime.gate, how); /* release: pairs with thread_main; what was set up is seen */
     weft__futex_wake(&runtime.gate, INT_MAX);
-}
-
-/* Creates the thread of w with asynchronous signals blocked: they are the program's threads' business. */
-static int
-create_thread(struct worker *w)
-{
-    sigset_t blocked, before;
-    static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGPROF};
-    if (weft__hook_fail()) return EAGAIN;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < weft__countof(kept); i++) sigdelset(&blocked, kept[i]);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int error = pthread_create(&w->thread, NULL, thread_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
 }
 
 static void
@@ -261,7 +248,7 @@ static int
 create_threads(int first)
 {
     for (int k = first; k < runtime.wanted; k++) {
-        int error = create_thread(weft__sched.workers[k]);
+        int error = weft__thread_create(&weft__sched.workers[k]->thread, thread_main, weft__sched.workers[k]);
         if (error == 0) continue;
         weft__warn("%d of %d workers: the thread of the next could not be created: %s", k, runtime.wanted,
                    strerror(error));
@@ -336,6 +323,7 @@ start_locked(const weft_config *cfg, bool run)
     weft__fence_init();
     weft__failure_handlers(config.on_unhandled, config.on_misuse);
     weft__deadlock_begin(config.deadlock);
+    weft__blocking_begin(config.blocking);
     store_relaxed(&weft__sched.stack_need, (uint32_t)(config.stack_size / 4)); /* relaxed: published by the state */
     runtime.bind = config.bind;
     runtime.run = run;
@@ -353,6 +341,7 @@ static void
 finish_locked(int first)
 {
     join_threads(first, weft__sched.count);
+    weft__offload_stop();
     /* seq_cst: pairs with weft__sched_visit, and the look at the state after it.  A few instructions of threads that have
      * pushed what has ended by now, or somebody who looks around (debug.c) */
     while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
@@ -368,6 +357,8 @@ start(const weft_config *cfg, bool run)
 {
     if (weft__worker()) return WEFT_EBUSY; /* before the mutex: weft_stop may hold it until the caller has ended */
     if (weft__forked()) return WEFT_ENOTSUP;
+    /* As for a worker; but who was abandoned may come when all is over.  acquire: pairs with finish_locked */
+    if (weft__offload_current() && load_acquire(&weft__sched.state) != SCHED_STOPPED) return WEFT_EBUSY;
     pthread_mutex_lock(&runtime.mutex);
     int rc = start_locked(cfg, run);
     pthread_mutex_unlock(&runtime.mutex);
@@ -395,6 +386,7 @@ weft_stop(void)
 {
     if (weft__worker()) return WEFT_EBUSY;
     if (weft__forked()) return WEFT_ENOTSUP;
+    if (weft__offload_current()) return WEFT_EBUSY; /* it may be what the task waits for that the stop waits for */
     pthread_mutex_lock(&runtime.mutex);
     int rc = load_relaxed(&weft__sched.state) == SCHED_STOPPED ? WEFT_ENOENT
              : runtime.run                                     ? WEFT_EBUSY

@@ -1,13 +1,16 @@
-/* tls.c - the one thread-local word: which worker this thread is.  [layer 1] */
+/* tls.c - the thread-local words: which worker this thread is, or which blocking call it runs.  [layer 1] */
 #include "tls.h"
 
 #include "bits.h"
 
 #include <stddef.h>
 
-/* initial-exec: one load, no call of the dynamic linker; libweft needs one word of the static TLS reserve.
+/* initial-exec: one load, no call of the dynamic linker; libweft needs two words of the static TLS reserve.
  * used: assembly names it (tls.h), which link-time optimisation does not see. */
 __attribute__((tls_model("initial-exec"), visibility("hidden"), used)) _Thread_local struct worker *weft__tls_worker;
+
+/* Of a thread that runs nothing but such calls. */
+__attribute__((tls_model("initial-exec"), visibility("hidden"))) _Thread_local struct offload *weft__tls_offload;
 
 /* noinline alone does not keep compilers from merging two calls or from reading the variable at the caller: the empty
  * asm makes each call's result its own. */
@@ -32,4 +35,19 @@ weft__worker_set(struct worker *w)
 {
     __asm__ volatile("" : "+r"(w));
     weft__tls_worker = w;
+}
+
+weft__noinline struct offload *
+weft__offload_current(void)
+{
+    struct offload *job = weft__tls_offload;
+    __asm__ volatile("" : "+r"(job));
+    return job;
+}
+
+weft__noinline void
+weft__offload_set(struct offload *job)
+{
+    __asm__ volatile("" : "+r"(job));
+    weft__tls_offload = job;
 }

@@ -1,4 +1,4 @@
-/* tls.h - the one thread-local word: which worker this thread is.  [layer 1]
+/* tls.h - the thread-local words: which worker this thread is, or which blocking call it runs.  [layer 1]
  *
  * A compiler may keep the address of a thread-local variable in a register over a call that moves the task to another
  * thread, and it may merge two calls of a function that it takes for pure.  So nothing but tls.c touches the variable,
@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+struct offload;
 struct worker;
 
 /* The worker that the calling thread is, or NULL.  To be called again after anything that may switch contexts. */
@@ -38,5 +39,9 @@ uintptr_t weft__thread_id(void);
 
 /* Makes the calling thread the worker w; NULL: an ordinary thread again. */
 void weft__worker_set(struct worker *w);
+
+/* The blocking call (offload.h) whose function runs on the calling thread, or NULL; and the setting of it. */
+struct offload *weft__offload_current(void);
+void weft__offload_set(struct offload *job);
 
 #endif

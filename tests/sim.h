@@ -85,6 +85,7 @@ struct sim_thread {
     bool expired;      /* the deadline was what ended it */
     /* what belongs to a thread of the system: */
     struct worker *worker;
+    struct offload *offload;
     int error_number;
     uint64_t fpenv;
 };

@@ -23,6 +23,7 @@ __wrap_stress_main(int argc, char **argv, const struct stress_program *program)
         CHECK_INT(stress_##id##_main(0, NULL), 0);                                                                     \
     }
 
+STRESS_TEST(blocking, "stress: a round of blocking calls, abandoned or not")
 STRESS_TEST(channel, "stress: a round of random agents on a channel")
 STRESS_TEST(condition, "stress: a round of random waits and notifications on a condition")
 STRESS_TEST(mutex, "stress: a round of random agents on mutexes or rwlocks")

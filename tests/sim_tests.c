@@ -23,6 +23,8 @@ static const struct {
     {"channel_julia/a_million", "one task, and long"},
     {"local/thread", "values of a real thread"},
     {"local/thread_ends", "values of real threads"},
+    {"blocking/fork", "a process of its own"},
+    {"blocking/configured", "one thread"},
     {"once/thread", "values of real threads"},
 };
 

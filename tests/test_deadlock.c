@@ -466,6 +466,65 @@ status_of(weft_fn *fn)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static int
+sleep_in_kernel(void *arg)
+{
+    struct timespec a_while = {.tv_nsec = 700000000};
+    nanosleep(&a_while, NULL);
+    return arg ? put(arg) : 0;
+}
+
+static int
+wait_for_call(void *arg)
+{
+    weft_channel *c = NULL;
+    (void)arg;
+    int rc = weft_blocking(NULL, sleep_in_kernel, NULL);
+    if (rc == 0) rc = weft_channel_new(&c, 0, 0);
+    weft_task *t = spawned(take, c);
+    if (rc == 0) rc = weft_blocking(NULL, sleep_in_kernel, c);
+    if (rc == 0) rc = weft_join(t);
+    weft_channel_release(c);
+    return rc;
+}
+
+TEST(deadlock, blocking, "no deadlock: a blocking call runs")
+{
+    if (!TEST_TSAN) CHECK_INT(status_of(wait_for_call), 7);
+}
+
+static int
+no_call(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int
+call_and_take(void *arg)
+{
+    weft_channel *c = NULL;
+    int rc = weft_channel_new(&c, 0, 0);
+    if (rc == 0) rc = weft_blocking(NULL, no_call, NULL);
+    if (rc == 0) rc = arg ? weft_blocking(NULL, take, c) : take(c);
+    return rc;
+}
+
+static int
+call_that_takes(void *arg)
+{
+    (void)arg;
+    return call_and_take("inside");
+}
+
+TEST(deadlock, after_blocking,
+     "deadlock: a thread that waits for the next blocking call cannot help, nor can a call that waits "
+     "for a task")
+{
+    CHECK(deadlocks(call_and_take, "deadlock: 1 tasks and 0 daemons have not ended"));
+    CHECK(deadlocks(call_that_takes, "deadlock: 1 tasks and 0 daemons have not ended"));
+}
+
 TEST(deadlock, timer, "no deadlock: a deadline is pending")
 {
     if (!TEST_TSAN) CHECK_INT(status_of(wait_for_timer), 7);

@@ -11,6 +11,7 @@
  *   WEFT_STACK_SIZE=SIZE    what each stack reserves, in bytes, or with a suffix K, M or G
  *   WEFT_BIND=auto|none|cores
  *   WEFT_VERBOSE=0|1        1: print the resolved configuration to stderr
+ *   WEFT_BLOCKING_THREADS=N how many calls of weft_blocking run at a time, where no limiter says (weft/io.h): 64
  *   WEFT_DEADLOCK=report|abort|off
  *                           what to do when tasks wait and nothing in the process can ever wake one: print that and a
  *                           weft_dump to stderr, once; the same, and abort; nothing.  A process with any thread that Weft does
