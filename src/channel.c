@@ -23,46 +23,17 @@
  * Rejected.  A ring with a sequence number per slot: two locked instructions for a put and a take, as with the lock,
  * and hand-off, batches, fetch and close need the lock all the same.
  *
- * Checked.  tests/test_channel*.c, tests/stress_channel.c.
+ * Checked.  tests/test_channel*.c, tests/stress_channel.c; as a case of a select (channel_select.h) tests/test_select*.c.
  */
 #include "channel.h"
 #include "failure.h"
 #include "hook.h"
-#include "ring.h"
 #include "scheduler.h"
-#include "waiter.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct weft_channel {
-    weft__lock lock;
-    _Atomic int code; /* 0: open; else what it was closed with.  Written under the lock */
-    size_t capacity;
-    _Atomic size_t avail; /* written under the lock */
-    _Atomic uint32_t refs;
-
-    /* Under the lock. */
-    struct ring ring; /* its places are below capacity only if that is WEFT_UNBOUNDED */
-    struct list takers, putters, watchers;
-};
-
-enum taker { TAKE, FETCH }; /* the index of a registration in takers */
-
 enum { FIRST_PLACES = 16 };
-
-/* avail changes by a few: only under the lock, so a load and a store do. */
-static inline void
-avail_add(weft_channel *c, size_t n)
-{
-    store_relaxed(&c->avail, load_relaxed(&c->avail) + n); /* relaxed: answers of a moment */
-}
-
-static inline void
-avail_sub(weft_channel *c, size_t n)
-{
-    store_relaxed(&c->avail, load_relaxed(&c->avail) - n); /* relaxed: as above */
-}
 
 int
 weft_channel_new(weft_channel **out, size_t elem_size, size_t capacity)
@@ -101,17 +72,6 @@ weft_channel_release(weft_channel *c)
     free(c);
 }
 
-/* Wakes everybody who waits for there to be something. */
-static inline void
-claim_watchers(weft_channel *c, struct list *ready)
-{
-    struct waiter *w;
-    while ((w = weft__waiter_claim_first(&c->watchers))) {
-        w->code = 0;
-        weft__list_append(ready, &w->node);
-    }
-}
-
 /* Offers value to those who are parked: fetchers get copies until a taker takes it.  Returns the claimed taker, or
  * NULL if nobody took it. */
 static struct waiter *
@@ -121,7 +81,7 @@ offer(weft_channel *c, const void *value, struct list *ready)
     while ((w = weft__waiter_claim_first(&c->takers))) {
         if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
         w->code = 0;
-        if (w->index == TAKE) return w;
+        if (w->count == TAKER) return w;
         weft__list_append(ready, &w->node);
     }
     return NULL;
@@ -138,7 +98,7 @@ admit(weft_channel *c, struct list *ready)
         for (; w->count > 1 && weft__ring_has_room(&c->ring); w->count--) {
             weft__ring_put(&c->ring, w->slot);
             w->slot = weft__ring_element(&c->ring, w->slot, 1);
-            avail_add(c, 1); /* the putter goes on waiting */
+            weft__avail_add(c, 1); /* the putter goes on waiting */
         }
         if (!weft__ring_has_room(&c->ring)) return;
         weft__list_remove(&c->putters, &w->node);
@@ -165,7 +125,7 @@ take_from_putter(weft_channel *c, void *value, struct list *ready)
         weft__list_remove(&c->putters, &w->node);
         if (!weft__park_claim(w->parker, w->ticket)) continue;
         weft__ring_copy(value, w->slot, value ? c->ring.elem_size : 0);
-        avail_sub(c, 1);
+        weft__avail_sub(c, 1);
         w->count = 0;
         w->code = 0;
         weft__list_append(ready, &w->node);
@@ -190,10 +150,11 @@ struct operation {
 
 /* Registers the caller, who holds the lock, in list. */
 static inline void
-register_in(struct operation *op, struct list *list, const char *reason, uint32_t index, const void *slot)
+register_in(struct operation *op, struct list *list, const char *reason, size_t count, const void *slot)
 {
     weft__wait_begin(&op->wait, op->context, reason, true);
-    weft__wait_register(&op->wait, &op->registration, list, index, (void *)(uintptr_t)slot);
+    weft__wait_register(&op->wait, &op->registration, list, 0, (void *)(uintptr_t)slot);
+    op->registration.count = count;
 }
 
 /* Parks the registered caller; withdraws it if a deadline or a cancellation woke it.  counted: what it adds to avail. */
@@ -204,15 +165,14 @@ park_in(weft_channel *c, struct operation *op, struct list *list, weft_time dead
     if (weft__wait_interrupted(&op->wait)) {
         weft__acquire(&c->lock);
         weft__wait_withdraw(&op->registration, list);
-        avail_sub(c, counted);
+        weft__avail_sub(c, counted);
         weft__unlock(&c->lock);
     }
     return rc;
 }
 
-/* Puts what can be put of n values without waiting; under the lock.  Returns how many; WEFT_ENOMEM if it was short of that. */
-static int
-put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct list *ready)
+int
+weft__channel_put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct list *ready)
 {
     size_t k = 0;
     for (struct waiter *w; k < n && (w = offer(c, weft__ring_element(&c->ring, values, k), ready)); k++)
@@ -226,9 +186,9 @@ put_some(weft_channel *c, const char *values, size_t n, size_t *done, struct lis
         size_t room = c->ring.places - c->ring.count, part = room < n - k ? room : n - k;
         if (part == 0) break;
         weft__ring_write(&c->ring, weft__ring_element(&c->ring, values, k), part);
-        avail_add(c, part);
+        weft__avail_add(c, part);
         k += part;
-        claim_watchers(c, ready);
+        weft__claim_watchers(c, ready);
     }
     *done += k;
     return 0;
@@ -242,13 +202,12 @@ put_locked(weft_channel *c, struct context *context, const void *values, size_t 
     struct list ready = {NULL, NULL};
     op.context = context;
     int rc = load_relaxed(&c->code); /* relaxed: under the lock */
-    if (rc == 0) rc = put_some(c, values, n, put, &ready);
+    if (rc == 0) rc = weft__channel_put_some(c, values, n, put, &ready);
     bool park = rc == 0 && *put < n && deadline != WEFT_NOW;
     if (park) {
-        register_in(&op, &c->putters, "channel put", 0, weft__ring_element(&c->ring, values, *put));
-        op.registration.count = n - *put;
-        avail_add(c, 1);
-        claim_watchers(c, &ready);
+        register_in(&op, &c->putters, "channel put", n - *put, weft__ring_element(&c->ring, values, *put));
+        weft__avail_add(c, 1);
+        weft__claim_watchers(c, &ready);
     }
     weft__unlock(&c->lock);
     weft__waiter_wake_all(&ready);
@@ -285,24 +244,12 @@ put_parked(weft_channel *c, struct context *context, const void *value, weft_tim
     struct operation op;
     struct list ready = {NULL, NULL};
     op.context = context;
-    register_in(&op, &c->putters, "channel put", 0, value);
-    op.registration.count = 1;
-    avail_add(c, 1);
-    if (weft__unlikely(!weft__list_empty(&c->watchers))) claim_watchers(c, &ready);
+    register_in(&op, &c->putters, "channel put", 1, value);
+    weft__avail_add(c, 1);
+    if (weft__unlikely(!weft__list_empty(&c->watchers))) weft__claim_watchers(c, &ready);
     weft__unlock(&c->lock);
     if (weft__unlikely(!weft__list_empty(&ready))) weft__waiter_wake_all(&ready);
     return park_in(c, &op, &c->putters, deadline, 1);
-}
-
-/* The oldest in takers, claimed, if that is a taker and can still be woken; else nothing has changed, but that one who
- * cannot be woken is not in the list any more. */
-static inline struct waiter *
-claim_taker(weft_channel *c)
-{
-    struct waiter *w = weft__container(c->takers.head, struct waiter, node);
-    if (weft__unlikely(w->index != TAKE)) return NULL;
-    weft__list_remove(&c->takers, &w->node);
-    return weft__likely(weft__park_claim(w->parker, w->ticket)) ? w : NULL;
 }
 
 int
@@ -316,14 +263,14 @@ weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
         return put_locked(c, context, value, 1, &put, deadline);
     }
     if (!weft__list_empty(&c->takers)) { /* to the oldest of them directly */
-        struct waiter *w = claim_taker(c);
+        struct waiter *w = weft__claim_taker(c);
         if (weft__unlikely(!w)) return put_locked(c, context, value, 1, &put, deadline);
         if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
         weft__unlock(&c->lock);
         weft__waiter_wake(w, 0, false);
     } else if (weft__ring_has_room(&c->ring) && weft__list_empty(&c->watchers)) {
         weft__ring_put(&c->ring, value);
-        avail_add(c, 1);
+        weft__avail_add(c, 1);
         weft__unlock(&c->lock);
     } else if (!weft__ring_has_room(&c->ring) && c->capacity != WEFT_UNBOUNDED && deadline != WEFT_NOW) {
         return put_parked(c, context, value, deadline);
@@ -340,15 +287,14 @@ weft_channel_put(weft_channel *c, const void *value)
     return weft_channel_put_until(c, value, WEFT_FOREVER);
 }
 
-/* Takes what is there, up to max; under the lock. */
-static size_t
-take_some(weft_channel *c, char *values, size_t max, struct list *ready)
+size_t
+weft__channel_take_some(weft_channel *c, char *values, size_t max, struct list *ready)
 {
     size_t k = 0;
     while (k < max && c->ring.count > 0) {
         size_t part = c->ring.count < max - k ? c->ring.count : max - k;
         weft__ring_read(&c->ring, weft__ring_element(&c->ring, values, k), part);
-        avail_sub(c, part);
+        weft__avail_sub(c, part);
         k += part;
         admit(c, ready);
     }
@@ -363,10 +309,10 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
     struct operation op;
     struct list ready = {NULL, NULL};
     op.context = context;
-    *taken = take_some(c, values, max, &ready);
+    *taken = weft__channel_take_some(c, values, max, &ready);
     int rc = *taken ? 0 : load_relaxed(&c->code); /* relaxed: under the lock */
     bool park = rc == 0 && *taken == 0 && deadline != WEFT_NOW;
-    if (park) register_in(&op, &c->takers, "channel take", TAKE, values);
+    if (park) register_in(&op, &c->takers, "channel take", TAKER, values);
     weft__unlock(&c->lock);
     weft__waiter_wake_all(&ready);
     if (!park) {
@@ -378,7 +324,7 @@ take_locked(weft_channel *c, struct context *context, void *values, size_t max, 
     *taken = 1;
     if (max > 1) { /* what has come since, without waiting */
         weft__acquire(&c->lock);
-        *taken += take_some(c, weft__ring_element(&c->ring, values, 1), max - 1, &ready);
+        *taken += weft__channel_take_some(c, weft__ring_element(&c->ring, values, 1), max - 1, &ready);
         weft__unlock(&c->lock);
         weft__waiter_wake_all(&ready);
     }
@@ -409,19 +355,9 @@ take_parked(weft_channel *c, struct context *context, void *value, weft_time dea
 {
     struct operation op;
     op.context = context;
-    register_in(&op, &c->takers, "channel take", TAKE, value);
+    register_in(&op, &c->takers, "channel take", TAKER, value);
     weft__unlock(&c->lock);
     return park_in(c, &op, &c->takers, deadline, 0);
-}
-
-/* The oldest in putters, claimed, if it has a single value and can still be woken; else as in claim_taker. */
-static inline struct waiter *
-claim_putter(weft_channel *c)
-{
-    struct waiter *w = weft__container(c->putters.head, struct waiter, node);
-    if (weft__unlikely(w->count > 1)) return NULL;
-    weft__list_remove(&c->putters, &w->node);
-    return weft__likely(weft__park_claim(w->parker, w->ticket)) ? w : NULL;
 }
 
 int
@@ -438,14 +374,14 @@ weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
             return take_locked(c, context, value, 1, &taken, deadline);
         }
         weft__ring_take(&c->ring, value);
-        avail_sub(c, 1);
+        weft__avail_sub(c, 1);
         weft__unlock(&c->lock);
     } else {
-        struct waiter *w = c->capacity == 0 ? claim_putter(c) : NULL; /* else its value goes into the ring */
+        struct waiter *w = c->capacity == 0 ? weft__claim_putter(c) : NULL; /* else its value goes into the ring */
         if (weft__unlikely(!w)) return take_locked(c, context, value, 1, &taken, deadline);
         if (value) weft__ring_copy(value, w->slot, c->ring.elem_size);
         w->count = 0;
-        avail_sub(c, 1);
+        weft__avail_sub(c, 1);
         weft__unlock(&c->lock);
         weft__waiter_wake(w, 0, false);
     }
@@ -466,7 +402,7 @@ wait_unless(weft_channel *c, struct operation *op, bool there, struct list *list
 {
     int rc = there ? 0 : load_relaxed(&c->code); /* relaxed: under the lock */
     bool park = !there && rc == 0 && deadline != WEFT_NOW;
-    if (park) register_in(op, list, reason, FETCH, slot);
+    if (park) register_in(op, list, reason, FETCHER, slot);
     weft__unlock(&c->lock);
     if (park) return park_in(c, op, list, deadline, 0);
     spend(op->context, deadline);
@@ -529,7 +465,7 @@ weft__channel_close(weft_channel *c, int code, bool replace)
     if (was_open) {
         dismiss(&c->takers, code, &ready);
         dismiss(&c->watchers, code, &ready);
-        avail_sub(c, dismiss(&c->putters, code, &ready));
+        weft__avail_sub(c, dismiss(&c->putters, code, &ready));
     }
     weft__unlock(&c->lock);
     weft__waiter_wake_all(&ready);
@@ -574,12 +510,6 @@ bool
 weft_channel_isfull(const weft_channel *c)
 {
     return weft_channel_len(c) >= c->capacity;
-}
-
-size_t
-weft__channel_elem_size(const weft_channel *c)
-{
-    return c->ring.elem_size;
 }
 
 size_t

@@ -32,11 +32,13 @@
  * Rejected.  Setting by an atomic or, and a look at WAITERS after it: one step cheaper when contended, but the notifier
  * would use an event that may have been freed.  Not writing the word where it is SET already: see the proof.
  *
- * Checked.  tests/model_event.c, tests/test_event.c, tests/stress_event.c.
+ * As a case of a select (select.h): the select holds the lock from V2 to V4, or executes V1 under it, and V5 is its withdrawal.
+ *
+ * Checked.  tests/model_event.c, tests/test_event.c, tests/stress_event.c, tests/test_select.c.
  */
 #include "hook.h"
 #include "scheduler.h"
-#include "waiter.h"
+#include "select.h"
 #include "wordlock.h"
 
 #include <weft/event.h>
@@ -175,3 +177,80 @@ weft_event_isset(const weft_event *event)
     const struct event *e = (const struct event *)(const void *)event;
     return load_acquire(&e->word) & SET; /* acquire: pairs with U1 and U3 */
 }
+
+/* ---- As a case of a select ---- */
+
+/* Nobody else changes the word while it is locked. */
+static inline uint64_t
+locked_word(const struct event *e)
+{
+    return load_relaxed(&e->word) & ~(uint64_t)WORD_LOCKED; /* relaxed: the lock was an acquire */
+}
+
+static void
+case_lock(void *object)
+{
+    (void)weft__word_lock(&opened(object)->word);
+}
+
+static void
+case_unlock(void *object)
+{
+    struct event *e = opened(object);
+    weft__word_unlock(&e->word, listed(e, locked_word(e)));
+}
+
+static enum select_look
+case_look(const weft_case *k)
+{
+    return weft_event_isset(k->object) ? LOOK_YES : LOOK_NO;
+}
+
+static bool
+case_ready(const weft_case *k)
+{
+    return locked_word(opened(k->object)) & SET;
+}
+
+static bool
+case_execute(weft_case *k, struct list *ready)
+{
+    struct event *e = opened(k->object);
+    uint64_t word = load_relaxed(&e->word); /* relaxed: as in locked_word */
+    (void)ready;
+    if (!(word & SET)) return false;
+    if (word & AUTORESET) store_relaxed(&e->word, word & ~(uint64_t)SET); /* relaxed: the unlocking publishes it */
+    k->rc = 0;
+    return true;
+}
+
+static void
+case_enroll(weft_case *k, struct wait *w, uint32_t index, struct list *ready)
+{
+    (void)ready;
+    weft__wait_register(w, weft__case_waiter(k), &opened(k->object)->waiters, index, NULL);
+}
+
+static void
+case_withdraw(weft_case *k)
+{
+    weft__wait_withdraw(weft__case_waiter(k), &opened(k->object)->waiters);
+}
+
+static int
+case_outcome(weft_case *k, int code)
+{
+    (void)k;
+    return code;
+}
+
+const struct select_kind weft__select_event = {
+    .look = case_look,
+    .lock = case_lock,
+    .unlock = case_unlock,
+    .ready = case_ready,
+    .execute = case_execute,
+    .enroll = case_enroll,
+    .withdraw = case_withdraw,
+    .outcome = case_outcome,
+};

@@ -1,4 +1,4 @@
-/* main.go - the benchmarks of trees, loops, channels, locks and parking on Go: which there are, and how they are run.
+/* main.go - the benchmarks of trees, loops, channels, selects, locks and parking on Go: which there are, and how they are run.
  *
  *     go [-r ROUNDS] [-q] [-l] [NAME ...]     as the programs in C, which bench.h describes
  *
@@ -91,6 +91,13 @@ func groups() []group {
 		}),
 		{[]value{{"parked-create", "ns", "task"}, {"parked-release", "ns", "task"}, {"parked-memory", "bytes", "task"}},
 			"go-channel", both, 1, parked},
+		of("select", "select and put", "go", selectUncontended),
+		of("select-two", "select and put", "go", selectTwo),
+		of("select-eight", "select and put", "go", selectEight),
+		of("select-try", "select", "go", selectTry),
+		of("select-async", "select and put", "go", selectAsync),
+		of("select-sync", "value", "go", selectSync),
+		of("select-pingpong", "round trip", "go", selectPingpong),
 		of("mutex", "lock and unlock", "go-sync.Mutex", mutexAlone),
 		of("mutex-crowd", "lock and unlock", "go-sync.Mutex", mutexCrowd),
 		elsewhere("spawn-start", "start", "go", spawnStart),
