@@ -34,7 +34,8 @@ weft__avail_add(weft_channel *c, size_t n)
 static inline void
 weft__avail_sub(weft_channel *c, size_t n)
 {
-    store_relaxed(&c->avail, load_relaxed(&c->avail) - n); /* relaxed: as above */
+    /* release: who sees that nothing is left sees a close before that; pairs with weft__take_look */
+    store_release(&c->avail, load_relaxed(&c->avail) - n);
 }
 
 /* All of these under the lock; whoever is claimed goes to ready, to be woken after it. */

@@ -26,7 +26,7 @@ static inline enum select_look
 weft__take_look(const weft_case *k)
 {
     const weft_channel *c = k->object;
-    if (load_acquire(&c->avail) > 0) return LOOK_YES; /* acquire: orders the two loads */
+    if (load_acquire(&c->avail) > 0) return LOOK_YES; /* acquire: pairs with weft__avail_sub */
     return load_relaxed(&c->code) ? LOOK_YES : LOOK_NO;
 }
 

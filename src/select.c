@@ -56,7 +56,7 @@
  * (Go): here a wake may come before that (park.c).  A global lock for selects of several objects: plain operations would
  * have to take it, too.
  *
- * Checked.  tests/test_select*.c, tests/stress_select.c.
+ * Checked.  tests/model_select.c, tests/test_select*.c, tests/stress_select.c.
  */
 #include "channel_select.h"
 #include "hook.h"
