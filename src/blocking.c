@@ -71,6 +71,17 @@ weft_limiter_available(const weft_limiter *l)
     return weft_semaphore_available(l ? &l->tokens : &by_default.tokens);
 }
 
+/* Waits for a token.  Who is given one at the moment of a cancellation does not begin any more: the function that held it may
+ * have ended just because of that. */
+static int
+take_token(weft_limiter *l, const struct context *c, weft_time deadline)
+{
+    int rc = weft_semaphore_acquire_until(&l->tokens, 1, deadline);
+    if (rc < 0 || !weft__cancelled(c)) return rc;
+    (void)weft_semaphore_release(&l->tokens, 1);
+    return WEFT_ECANCELED;
+}
+
 static void
 give_back(weft_limiter *l, bool counted)
 {
@@ -93,7 +104,7 @@ weft_blocking_until(weft_limiter *l, weft_fn *fn, void *arg, weft_time deadline)
     if (weft__cancelled(c)) return WEFT_ECANCELED;
     if (!c) return fn(arg);
     struct call call = {.offload = {.fn = fn, .arg = arg, .over = call_over}, .limiter = l ? l : &by_default};
-    int rc = weft_semaphore_acquire_until(&call.limiter->tokens, 1, deadline);
+    int rc = take_token(call.limiter, c, deadline);
     if (rc < 0) return rc;
     if (weft__offload(&call.offload, c, &rc) == OFFLOAD_REFUSED) give_back(call.limiter, false);
     return rc;
@@ -109,7 +120,7 @@ weft_blocking(weft_limiter *l, weft_fn *fn, void *arg)
 static int
 abandonable(weft_limiter *l, struct offload job, struct context *c, weft_time deadline, bool *abandoned)
 {
-    int rc = weft_semaphore_acquire_until(&l->tokens, 1, deadline);
+    int rc = take_token(l, c, deadline);
     if (rc < 0) return rc;
     struct call *call = weft__hook_fail() ? NULL : malloc(sizeof *call);
     if (!call) {
