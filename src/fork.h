@@ -13,7 +13,8 @@ static inline struct context *
 weft__fork_context(const struct worker *w)
 {
     struct context *c = w ? w->context : NULL;
-    return weft__likely(c && w->ordinary && !weft__task_cancelled(c->task)) ? c : NULL;
+    return weft__likely(c && w->ordinary && weft__task_clean(c->task) && weft__scope_ready(c->task->scope, c)) ? c
+                                                                                                               : NULL;
 }
 
 /* Has w a descriptor at hand, and room for an entry? */
@@ -25,7 +26,7 @@ weft__fork_ready(const struct worker *w)
 
 /* Makes and pushes a task; *out (if out is not NULL) is its handle, before it can run.  Who calls it wakes others. */
 static inline weft_task *
-weft__fork(struct worker *w, const struct context *c, weft_fn *fn, void *arg, weft_task **out)
+weft__fork(struct worker *w, struct context *c, weft_fn *fn, void *arg, weft_task **out)
 {
     weft_task *t = weft__container(w->tasks.head, weft_task, run);
     w->tasks.head = t->run.link;
@@ -33,6 +34,7 @@ weft__fork(struct worker *w, const struct context *c, weft_fn *fn, void *arg, we
     t->fn = fn;
     t->arg = arg;
     t->scope = c->task->scope;
+    weft__scope_forked(t->scope, c);
     t->value = NULL;
     if (out) *out = t;
     else store_relaxed(&t->refs, 1); /* relaxed: the deque publishes it */
@@ -58,12 +60,20 @@ weft__fork_queued(const struct worker *w, const weft_task *t, uint64_t tag)
     return weft__likely(weft__task_phase(tag) == PHASE_QUEUED && load_relaxed(&t->home) == w->tasks.home);
 }
 
+/* Was t, which w forked, forked since the running context was last switched to?  Then by that one. */
+static inline bool
+weft__fork_recent(const struct worker *w, const weft_task *t)
+{
+    return weft__likely((int32_t)(t->index - w->floor) >= 0);
+}
+
 /* Counts t as ended, and frees its descriptor, which is as warm as when weft__fork took it: it has no flags, both of its
  * references are the caller's, and w forked it.  Now and then lets others have a turn (scheduler.h, the budget; this
  * count is at hand already). */
 static inline void
 weft__fork_end(struct worker *w, struct context *c, weft_task *t)
 {
+    weft__scope_joined(t->scope, c);
     uint64_t ended = load_relaxed(&w->ended[0]) + 1;
     store_release(&w->ended[0], ended); /* release: as weft__sched_ended */
     weft__task_recycle_warm(t, &w->tasks);

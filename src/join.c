@@ -7,6 +7,9 @@
  *   - the child is in the deque of this very worker: at the bottom, then it is popped; or further up, then it is claimed by
  *     CAS, against the thieves, and its entry left behind, stale.  A task that somebody else owns is waited for.
  *   - the waiter has no reason to come back earlier: no deadline, and whatever cancels the waiter cancels the child as well.
+ *   - it forked the child since it was last switched to: so it is its own child, or one of a task that it runs in place, and
+ *     not somebody else's that it only looks after.  (A cancellation of the waiter alone, weft_cancel, has to wait for what
+ *     the waiter runs in place.)
  *   - what is left of the stack is what the child may count on.  Else it gets a stack of its own when it is its turn.
  *   - the child shares the waiter's floating-point control words.
  *
@@ -23,6 +26,9 @@
  * Checked.  tests/model_claim.c: spawn, join and steal of a few tasks in every execution.  tests/test_inplace.c.
  */
 #include "fork.h"
+
+#include "failure.h"
+#include "members.h"
 #include "place.h"
 #include "waiter.h"
 
@@ -74,10 +80,11 @@ static inline __attribute__((always_inline)) int
 call_in_place(struct context *c, weft_task *t, int (*call)(weft_task *t))
 {
     t->run.outer = c->task;
-    store_relaxed(&c->task->waiting, true); /* relaxed: weft_schedule refuses what it can see waiting */
+    store_release(&c->task->waiting, true); /* weft_schedule refuses what it can see waiting; as in weft__wait_park */
     c->task = t;
     int code = call(t);
     weft_task *outer = t->run.outer; /* read again: a register is dearer */
+    if (weft__unlikely(t->scope != outer->scope)) (void)weft__task_left_open(t);
     c->task = outer;
     store_relaxed(&outer->waiting, false); /* as above */
     return code;
@@ -88,11 +95,13 @@ static void
 run_in_place(struct context *c, weft_task *t)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
+    struct scope *scope = t->scope;
     if (weft__task_cancelled(t)) {
         weft__task_end_unrun(t, WEFT_ECANCELED);
     } else {
         weft__task_end(t, call_in_place(c, t, weft__task_call));
     }
+    weft__scope_leave(scope, c);
     weft__sched_ended(c->worker, daemon);
 }
 
@@ -124,7 +133,8 @@ static inline bool
 try_in_place(struct worker *w, struct context *c, weft_task *t)
 {
     uint64_t tag = weft__task_ticket(t);
-    if (!weft__fork_queued(w, t, tag) || !may_run_in_place(c, t) || !claim_child(w, t, tag)) return false;
+    if (!weft__fork_queued(w, t, tag) || !weft__fork_recent(w, t) || !may_run_in_place(c, t) || !claim_child(w, t, tag))
+        return false;
     run_in_place(c, t);
     weft__sched_spend(c, COST_JOIN);
     return true;
@@ -217,12 +227,21 @@ end_in_place(struct context *c, weft_task *t, int code)
 }
 
 /* Ends t, which c ran in place, where others may see it. */
+static weft__noinline void
+end_member(struct context *c, weft_task *t, int code)
+{
+    struct scope *scope = t->scope;
+    weft__task_end(t, code);
+    weft__scope_leave(scope, c);
+    weft__sched_ended(c->worker, false);
+    weft__sched_spend(c, COST_JOIN);
+}
+
+/* The same for the joiner, who has a handle. */
 static weft__noinline int
 end_in_public(struct context *c, weft_task *t, int code)
 {
-    weft__task_end(t, code);
-    weft__sched_ended(c->worker, false);
-    weft__sched_spend(c, COST_JOIN);
+    end_member(c, t, code);
     return take_code(t);
 }
 
@@ -232,9 +251,10 @@ join_in_place(weft_task *t, int *code)
 {
     struct worker *w = weft__worker_fast();
     struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !t || weft__task_cancelled(c->task))) return false; /* slow, or nothing is run */
+    if (weft__unlikely(!c || !t || !weft__task_clean(c->task))) return false; /* slow, or nothing is run */
     uint64_t tag = weft__task_ticket(t);
-    if (!weft__fork_queued(w, t, tag) || load_relaxed(&t->flags) || !may_run_plain(c, t)) /* relaxed: as there */
+    if (!weft__fork_queued(w, t, tag) || !weft__fork_recent(w, t) || load_relaxed(&t->flags) ||
+        !may_run_plain(c, t)) /* relaxed: as there */
         return false;
     if (weft__unlikely(!claim_child(w, t, tag))) return false;
     *code = call_in_place(c, t, weft__task_body);
@@ -259,6 +279,62 @@ weft__join_always(weft_task *t, bool *stackless)
     if (code < 0) return code;
     *stackless = t->code == WEFT_ENOMEM && !weft_task_isstarted(t);
     return take_code(t);
+}
+
+/* A member of s at the bottom of w's deque that c may run in place, popped and claimed; NULL: what is there is something
+ * else, and stays. */
+static weft_task *
+pop_member(struct worker *w, struct context *c, const struct scope *s)
+{
+    struct entry e;
+    if (weft__deque_size(&w->deque) == 0 || !weft__deque_pop(&w->deque, &e)) return NULL;
+    weft_task *t = weft__container(e.item, weft_task, run);
+    if (weft__unlikely(t->scope != s || !may_run_in_place(c, t))) {
+        weft__sched_push(w, t, e.tag);
+        return NULL;
+    }
+    weft__task_claim_owned(t, e.tag);
+    return t;
+}
+
+/* Can t, a member that c ran in place, or is about to, end without anybody seeing it? */
+static inline bool
+is_alone(const struct context *c, const weft_task *t)
+{
+    /* acquire, relaxed: as in end_in_place */
+    return weft__likely(load_acquire(&t->refs) == 1 && !load_relaxed(&t->flags) &&
+                        load_relaxed(&t->home) == c->worker->tasks.home);
+}
+
+void weft__calls_body
+weft__join_members(struct context *c, struct scope *s)
+{
+    weft_task *t;
+    while (s->own != 0 && (t = pop_member(c->worker, c, s))) {
+        int code = 0;
+        if (weft__unlikely(!is_alone(c, t) || weft__task_cancelled(t))) {
+            run_in_place(c, t);
+            weft__sched_spend(c, COST_JOIN);
+            continue;
+        }
+        code = call_in_place(c, t, weft__task_body);
+        if (weft__unlikely(code < 0 || !is_alone(c, t))) {
+            end_member(c, t, code);
+            continue;
+        }
+        store_relaxed(&t->refs, 2); /* relaxed: nobody else has one; warm again, as weft__fork_end needs it */
+        weft__fork_end(c->worker, c, t);
+    }
+}
+
+struct scope *
+weft__task_left_open(weft_task *t)
+{
+    weft__misuse("a task has returned, and left a scope open: every weft_scope_open needs its weft_scope_close");
+    struct scope *s = t->scope;
+    while (s->owner == t) s = s->outer;
+    t->scope = s;
+    return s;
 }
 
 int

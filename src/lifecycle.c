@@ -139,7 +139,9 @@ cancel_one(struct stack *s, void *arg)
 {
     struct context *c = load_acquire(&s->owner); /* acquire: pairs with weft__place_new */
     struct runlist *woken = arg;
-    if (!c || !weft__park_claim_any(&c->parker)) return;
+    uint64_t seen = c ? weft__park_see(&c->parker) : 0;
+    /* relaxed: written before the park was armed; if it is over the claim fails */
+    if (!seen || load_relaxed(&c->sheltered) || !weft__park_claim_seen(&c->parker, seen)) return;
     c->parker.index = PARK_INTERRUPTED;
     c->parker.code = WEFT_ECANCELED;
     weft__runlist_append(woken, &c->run); /* a claimed context is in no queue: its link is free */
@@ -149,8 +151,9 @@ void
 weft__sched_cancel_root(void)
 {
     struct runlist woken = {NULL, NULL};
-    store_release(&weft__sched.root.cancelled, 1); /* release: pairs with the checks */
-    weft__fence_heavy();                           /* pairs with weft__wait_park [cancel] */
+    /* C1, C2; contexts that parked in the root scope are listed nowhere: all stacks are looked through */
+    (void)weft__scope_cancel(&weft__sched.root, WEFT_ECANCELED, false);
+    weft__fence_heavy(); /* C3: pairs with L3 [cancel] */
     weft__stack_each(cancel_one, &woken);
     for (struct runnable *r; (r = weft__runlist_pop(&woken));)
         weft__park_wake(&weft__container(r, struct context, run)->parker, true);

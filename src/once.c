@@ -56,7 +56,7 @@ static bool
 waits_for_caller(const void *runner, const struct context *c)
 {
     if (!c) return runner == caller(c);
-    for (const weft_task *t = c->task; t; t = t->run.outer) {
+    for (const weft_task *t = c->task; t; t = weft__task_below(t)) {
         if (runner == t) return true;
     }
     return false;

@@ -71,7 +71,8 @@ claim(struct parker *p, uint64_t word)
         if (state != ARMED && state != SAVED) return false;
         uint64_t claimed = with_state(word, state == ARMED ? CLAIMED : CLAIMED_SAVED);
         uint64_t seen = word;
-        if (cas_acq_rel(&p->word, &seen, claimed)) return true; /* W1: acquire, pairs with K1 and K4 */
+        /* W1: release: who sees it claimed; K1 was acquired by weft__park_see, or by the object's lock, K4 is by W3 */
+        if (cas_release(&p->word, &seen, claimed)) return true; /* W1 */
         if (with_state(seen, 0) != with_state(word, 0)) return false;
         word = seen;
     }
@@ -87,11 +88,24 @@ weft__park_claim(struct parker *p, uint64_t ticket)
     return with_state(word, 0) == with_state(ticket, 0) && claim(p, word);
 }
 
+uint64_t
+weft__park_see(const struct parker *p)
+{
+    uint64_t word = load_acquire(&p->word); /* acquire: pairs with K1, what the parker wrote before it */
+    unsigned state = word & STATE;
+    return (word & CANCELLABLE) && (state == ARMED || state == SAVED) ? word : 0;
+}
+
+bool
+weft__park_claim_seen(struct parker *p, uint64_t seen)
+{
+    return seen && claim(p, seen);
+}
+
 bool
 weft__park_claim_any(struct parker *p)
 {
-    uint64_t word = load_relaxed(&p->word); /* relaxed: W1 decides */
-    return (word & CANCELLABLE) && claim(p, word);
+    return weft__park_claim_seen(p, weft__park_see(p)); /* W1 decides */
 }
 
 uint64_t

@@ -5,6 +5,7 @@
 #define WEFT_SRC_PARK_H
 
 #include "context.h"
+#include "list.h"
 #include "runnable.h"
 
 #include <weft/task.h>
@@ -12,6 +13,7 @@
 
 struct worker;
 struct pool;
+struct scope;
 struct stack;
 
 enum { PARK_INTERRUPTED = 0x7fffffff }; /* as an index: no registration, but a deadline or a cancellation */
@@ -39,6 +41,18 @@ struct context {
     struct pool *pool;     /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
+
+    /* Scopes: cancel.c and members.c. */
+    struct scope *base;                    /* of which the outermost task of the chain is a member, */
+    int64_t credit;                        /* and how many members of it c may make that are counted already */
+    struct scope *listed;                  /* where cancellations look for c; the root: nowhere in particular, */
+    struct list_node listing;              /* under its lock; */
+    _Atomic(const weft_task *) listed_for; /* whose last cancellable park that was, */
+    _Atomic bool listed_own;               /* and whether in a scope that this task had opened itself */
+    _Atomic bool sheltered;                /* listed is */
+    weft__lock lock;
+    struct list opened; /* under lock: the scopes opened here that are linked, the innermost last */
+
     int budget;   /* what it may still do before others get a turn: scheduler.h */
     bool leaving; /* it has begun to switch away: what it calls until then must not switch */
     bool fpenv;   /* its floating-point control words are its own */
@@ -56,6 +70,11 @@ bool weft__park_claim_any(struct parker *p);
 /* After a claim, instead of the wake: the parker stays parked, for another reason, with another object, and under the ticket
  * that is returned; what the claimer wrote it may write again.  Nothing else claims it any more but by that ticket. */
 uint64_t weft__park_move(struct parker *p, const char *reason, const void *object);
+
+/* The same in two steps, with a look at the context in between: what was true of the park that was seen still is if the
+ * claim succeeds.  0: none. */
+uint64_t weft__park_see(const struct parker *p);
+bool weft__park_claim_seen(struct parker *p, uint64_t seen);
 
 /* Lets the claimed parker go on.  The claimer's last access to p.  crowd: others are woken with it; they keep their
  * order. */

@@ -6,6 +6,8 @@
  * does it end.  So a run of short tasks switches nothing. */
 #include "place.h"
 
+#include "members.h"
+
 #include "panic.h"
 
 static void body(void *arg);
@@ -21,8 +23,10 @@ weft__place_new(struct stack_cache *cache, const weft_task *t)
     struct context *c = (struct context *)(void *)(s->low + size - top_used);
     store_relaxed(&c->run.ticket, 0); /* relaxed: nobody knows it */
     c->stack = s;
-    c->parker.context = c;       /* the parker's word stays: its generations go on */
-    store_release(&s->owner, c); /* pairs with weft__stack_each */
+    c->parker.context = c;           /* the parker's word stays: its generations go on */
+    store_release(&s->owner, c);     /* pairs with weft__stack_each */
+    store_relaxed(&c->lock.held, 0); /* relaxed: as above */
+    c->opened = (struct list){NULL, NULL};
     weft__context_make(&c->machine, s->low, size, top_used, body, c);
     return c;
 }
@@ -41,11 +45,20 @@ weft__place_put(struct worker *w, struct context *c, weft_task *t)
     weft__count(w, COUNT_STARTED);
     c->task = t;
     c->leaving = false;
-    t->run.outer = NULL;
+    weft__task_found(t, c);
+    c->base = t->scope;
+    c->credit = 0;
+    /* As weft__scope_list does it; relaxed: the arming of a park publishes them. */
+    bool root = !t->scope->outer;
+    c->listed = root ? t->scope : NULL;
+    store_relaxed(&c->listed_for, root ? t : NULL);
+    store_relaxed(&c->listed_own, false);
+    store_relaxed(&c->sheltered, false);
     c->pool = w->pool;
     c->home = flags & WEFT_STICKY ? w : NULL;
     c->fpenv = flags & WEFT_FPENV;
     c->floor = (char *)c->machine.low + w->tasks.stack_need;
+    w->floor = weft__deque_index(&w->deque); /* as when it is switched to */
 }
 
 static void
@@ -54,12 +67,18 @@ run_task(struct context *c)
     weft_task *t = c->task;
     bool cancelled = weft__task_cancelled(t);
     int code = cancelled ? WEFT_ECANCELED : weft__task_call(t);
+    struct scope *scope = t->scope;
+    if (weft__unlikely(scope->owner == t)) scope = weft__task_left_open(t);
     struct worker *w = c->worker;
     weft__assert(c->task == t);
-    if (!cancelled && weft__place_end_alone(w, t, code, 1)) return;
+    if (!cancelled && weft__place_end_alone(w, t, code, 1)) {
+        weft__scope_depart(scope, c);
+        return;
+    }
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (cancelled) weft__task_end_unrun(t, code);
     else weft__task_end(t, code);
+    weft__scope_depart(scope, c);
     weft__sched_ended(c->worker, daemon); /* last: the scheduler may stop when everything has ended */
 }
 

@@ -292,8 +292,11 @@ start_workers(const struct config *config, int first)
         return rc;
     }
     weft__sched.oversubscribed = n > weft__topology_usable_cores(runtime.topology);
-    store_relaxed(&weft__sched.root.cancelled, 0); /* relaxed: published by the state */
-    store_relaxed(&runtime.ordinary, ordinary);    /* relaxed: published by the state, as the next */
+    store_relaxed(&weft__sched.root.cancelled, 0); /* relaxed: published by the state, as the next */
+    store_relaxed(&weft__sched.root.clean, 0);
+    store_relaxed(&weft__sched.root.seen, 0);
+    store_relaxed(&weft__sched.root.deadline, WEFT_FOREVER);
+    store_relaxed(&runtime.ordinary, ordinary);
     store_relaxed(&runtime.interactive, n - ordinary);
     store_release(&weft__sched.state, SCHED_RUNNING); /* release: pairs with weft__runtime_need */
     open_gate(GATE_OPEN);

@@ -282,7 +282,9 @@ new_target(struct worker *w, struct entry e)
     }
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (w->context) w->context->leaving = true;
+    struct scope *scope = t->scope;
     weft__task_end_unrun(t, WEFT_ENOMEM);
+    if (scope->outer) weft__scope_drop(scope, 1);
     if (w->context) w->context->leaving = false;
     weft__sched_ended(w, daemon);
     return NULL;
@@ -313,6 +315,7 @@ enter(struct worker *w, struct context *to)
     to->worker = w;
     to->budget = BUDGET;
     w->context = to;
+    w->floor = weft__deque_index(&w->deque);
     return &to->machine;
 }
 

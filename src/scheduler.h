@@ -18,7 +18,7 @@ struct sched {
     int count;
     _Atomic uint32_t stack_need; /* what a task may count on by default; set while stopped */
     bool oversubscribed;         /* more workers than usable cores */
-    weft_scope root;
+    struct scope root;
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
     _Atomic uint64_t counts[COUNTS]; /* by workers of earlier runs */
@@ -112,6 +112,12 @@ int weft__spawn_submit(struct worker *w, weft_task *t);
 
 /* A sticky task of the caller's scope, scheduled on the ordinary worker number `place`.  Codes as for weft_spawn. */
 int weft__spawn_on(weft_task **out, weft_fn *fn, void *arg, int place);
+
+/* t has returned with a scope of its own open: reports that; returns the scope that t is a member of. */
+struct scope *weft__task_left_open(weft_task *t);
+
+/* Runs members of s in place that c has forked last, as long as there are any, and they can be. */
+void weft__join_members(struct context *c, struct scope *s);
 
 /* weft_join, which no cancellation of the caller interrupts.  *stackless: t did not run, for want of a stack. */
 int weft__join_always(weft_task *t, bool *stackless);

@@ -3,7 +3,10 @@
  * A new task is a descriptor and an entry of the worker's deque: no stack, no lock, no allocation while the worker's
  * cache of descriptors lasts. */
 #include "fork.h"
+
+#include "failure.h"
 #include "hook.h"
+#include "members.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +15,10 @@ enum { KNOWN_FLAGS = TASK_OPTIONS | WEFT_SAMEPOOL };
 
 /* The scope, cache and worker of whoever makes a task. */
 struct maker {
-    struct worker *worker; /* NULL: a plain thread */
+    struct worker *worker;   /* NULL: a plain thread */
+    struct context *context; /* likewise */
     struct task_cache *cache;
-    weft_scope *scope;
+    struct scope *scope;
 };
 
 static int
@@ -22,10 +26,36 @@ find_maker(struct maker *m)
 {
     m->worker = weft__worker();
     struct context *c = m->worker ? m->worker->context : NULL;
+    m->context = c;
     m->cache = m->worker ? &m->worker->tasks : NULL;
-    m->scope = c ? c->task->scope : &weft__sched.root;
-    if (weft__cancelled(c)) return WEFT_ECANCELED;
+    m->scope = c ? c->task->scope : weft__thread_scope();
+    if (!m->scope) m->scope = &weft__sched.root;
     return m->worker ? 0 : weft__runtime_need();
+}
+
+/* Is s one of those that the caller is in: inner, or around it?  Then it is certainly open. */
+static bool
+is_around(const struct scope *inner, const struct scope *s)
+{
+    for (const struct scope *x = inner; x; x = x->outer) {
+        if (x == s) return true;
+    }
+    weft__misuse("a task is spawned into a scope that the caller is not in, or that is closed");
+    return false;
+}
+
+/* The scope that a task is to be a member of, and whether that is allowed. */
+static int
+find_scope(struct maker *m, const weft_task_options *o)
+{
+    struct scope *s = m->scope;
+    if (o->scope && (o->flags & WEFT_DAEMON)) return WEFT_EINVAL; /* daemons live in the root scope */
+    if (o->scope) s = weft__scope(o->scope);
+    if (o->flags & WEFT_DAEMON) s = &weft__sched.root;
+    if (s == m->scope) return weft__cancelled(m->context) ? WEFT_ECANCELED : 0;
+    if (!is_around(m->scope, s)) return WEFT_EINVAL;
+    m->scope = s;
+    return weft__scope_cancelled(s) ? WEFT_ECANCELED : 0;
 }
 
 static int
@@ -50,13 +80,15 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     int rc = check_options(options, &o);
     if (!fn) rc = WEFT_EINVAL;
     if (rc == 0) rc = find_maker(m);
+    if (rc == 0) rc = find_scope(m, &o);
     if (rc < 0) return rc;
     weft_task *t = weft__task_get(m->cache);
     if (!t) return WEFT_ENOMEM;
     uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
-    unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0);
+    unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0) |
+                     (m->scope->flags & SCOPE_COUNTED ? TASK_MEMBER : 0);
     if ((o.flags & WEFT_SAMEPOOL) && m->worker && !m->worker->ordinary) flags |= WEFT_INTERACTIVE;
-    weft__task_init(t, fn, arg, o.scope ? o.scope : m->scope, need, flags, 1, TASK_NOWHERE);
+    weft__task_init(t, fn, arg, m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;
     t->drop = o.drop;
     weft__task_set_phase(t, PHASE_NEW);
@@ -78,12 +110,43 @@ count_in(struct worker *w, bool daemon)
     return false;
 }
 
+/* t becomes a member of its scope; where that has a limit, waits for room.  It is w's at first, and may be another
+ * worker's afterwards. */
+static int
+enter_scope(struct worker **w, weft_task *t)
+{
+    struct context *c = *w ? (*w)->context : NULL;
+    const struct scope *current = c ? c->task->scope : weft__thread_scope();
+    if (t->scope != &weft__sched.root && t->scope != current && !is_around(current, t->scope))
+        return WEFT_EINVAL;                      /* a task that was made earlier */
+    if (load_relaxed(&t->flags) & TASK_MEMBER) { /* relaxed: constant */
+        int rc = weft__scope_admit(t->scope, c);
+        if (rc < 0) return rc;
+        *w = c ? c->worker : NULL;
+    }
+    if (c) weft__scope_enter(t->scope, c);
+    else if (t->scope->outer) weft__scope_pin(t->scope);
+    return 0;
+}
+
+/* t is not scheduled after all. */
+static void
+leave_scope(struct worker *w, weft_task *t)
+{
+    struct context *c = w ? w->context : NULL;
+    if (c) weft__scope_leave(t->scope, c);
+    else if (t->scope->outer) weft__scope_drop(t->scope, 1);
+    if (load_relaxed(&t->flags) & TASK_MEMBER) weft__scope_refuse(t->scope); /* relaxed: constant */
+}
+
 /* Schedules t: bound to home, unless that is NULL. */
 static int
 submit(struct worker *w, weft_task *t, struct worker *home)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON;                        /* relaxed: constant */
     if (!w && load_relaxed(&weft__sched.root.cancelled)) return WEFT_ESHUTDOWN; /* relaxed: M2 decides what is close */
+    int rc = enter_scope(&w, t);
+    if (rc < 0) return rc;
     weft__hook();
     if (!w) weft__sched_visit();
     bool counted = count_in(w, daemon);
@@ -92,7 +155,7 @@ submit(struct worker *w, weft_task *t, struct worker *home)
         weft__task_set_phase(t, PHASE_QUEUED);
         if (home) weft__sched_submit_to(w, t, home);
         else weft__sched_submit(w, t);
-    }
+    } else leave_scope(w, t);
     if (!w) weft__sched_leave();
     return counted ? 0 : WEFT_ESHUTDOWN;
 }

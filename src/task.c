@@ -198,7 +198,12 @@ weft__task_finish(weft_task *t, unsigned phase, int code)
 void
 weft__task_end(weft_task *t, int code)
 {
-    weft__task_finish(t, weft__task_outcome(t, code), code);
+    unsigned phase = weft__task_outcome(t, code);
+    struct scope *scope = t->scope;
+    bool member = load_relaxed(&t->flags) & TASK_MEMBER; /* relaxed: constant */
+    if (weft__unlikely(scope->outer != NULL)) weft__scope_outcome(t, phase, code);
+    weft__task_finish(t, phase, code);
+    if (weft__unlikely(member)) weft__scope_ended(scope, t);
     weft__task_unref(t);
 }
 

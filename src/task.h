@@ -16,6 +16,7 @@
 
 #include "list.h"
 #include "park.h"
+#include "scope.h"
 
 #include <weft/task.h>
 
@@ -43,23 +44,20 @@ enum { /* flags, above those of weft_task_options */
        TASK_UNRUN = 1 << 13,    /* it was cancelled before it started */
        TASK_PERMIT = 1 << 14,   /* scheduled before it parked: the next weft_park takes it.  Under the lock */
        TASK_PARKED = 1 << 15,   /* in weft_park, and not scheduled yet.  Under the lock */
-       TASK_RESUMED = 1 << 16   /* scheduled, and not back from weft_park yet.  Set under the lock */
+       TASK_RESUMED = 1 << 16,  /* scheduled, and not back from weft_park yet.  Set under the lock */
+       TASK_BRANCHED = 1 << 19, /* it has had a scope open that was linked (cancel.c) */
+       TASK_MEMBER = 1 << 20    /* of a scope that counts its members exactly (members.c) */
 };
 
 enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };
-
-/* What is cancelled as a whole.  (The root scope; others hang below it.) */
-struct weft_scope {
-    _Atomic int cancelled;
-};
 
 struct weft_task {
     /* One cache line: all that a task touches which is spawned, and joined before it has started. */
     struct runnable run; /* ticket; link, or outer once it has started */
     weft_fn *fn;
     void *arg;
-    weft_scope *scope;
-    void *value; /* of weft_return */
+    struct scope *scope; /* the innermost that it has open, or the one that it is a member of */
+    void *value;         /* of weft_return */
     _Atomic uint32_t refs;
     uint32_t index;       /* where in home's deque it was put: the lower bits */
     _Atomic int16_t home; /* the worker in whose deque it was put, or TASK_NOWHERE */
@@ -68,8 +66,11 @@ struct weft_task {
 
     weft__lock lock;     /* guards waiters, permits, and the step into the ended phases */
     uint32_t stack_need; /* bytes of stack it may count on */
-    struct list waiters; /* struct waiter: parked, or callbacks */
-    int code;            /* how it ended; while it runs, the code of a permit */
+    union {
+        struct list waiters;   /* struct waiter: parked, or callbacks */
+        struct list_node kept; /* once it has ended: by a scope, for weft_scope_next */
+    };
+    int code; /* how it ended; while it runs, the code of a permit */
     const char *name;
     union {
         void (*drop)(void *arg); /* of a task that has not started */
@@ -203,7 +204,7 @@ weft_task *weft__task_at(const void *address);
 
 /* Fills in a descriptor; the rest of it is zero while it is free, or written before it is read.  Its phase is left FREE. */
 static inline void
-weft__task_init(weft_task *t, weft_fn *fn, void *arg, weft_scope *scope, uint32_t stack_need, unsigned flags,
+weft__task_init(weft_task *t, weft_fn *fn, void *arg, struct scope *scope, uint32_t stack_need, unsigned flags,
                 uint32_t refs, int home)
 {
     t->fn = fn;
@@ -233,18 +234,56 @@ weft__task_body(weft_task *t)
 /* The same as a call. */
 int weft__task_call(weft_task *t);
 
-/* Is the task, or its scope, cancelled? */
+/* cancel.c: the same as the next, looking closer; and for a plain thread. */
+bool weft__task_cancelled_slow(const weft_task *t);
+bool weft__thread_cancelled(void);
+
+/* Is it known that neither the task nor anything that it is in is cancelled? */
+static inline bool
+weft__task_clean(const weft_task *t)
+{
+    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
+    return weft__likely(load_relaxed(&t->scope->clean) == load_relaxed(&weft__cancel_epoch) &&
+                        !(load_relaxed(&t->flags) & TASK_CANCEL));
+}
+
+/* Is the task, or anything that it is in, cancelled? */
 static inline bool
 weft__task_cancelled(const weft_task *t)
 {
-    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
-    return load_relaxed(&t->scope->cancelled) || (load_relaxed(&t->flags) & TASK_CANCEL);
+    return !weft__task_clean(t) && weft__task_cancelled_slow(t);
 }
 
 static inline bool
 weft__cancelled(const struct context *c)
 {
-    return c && weft__unlikely(weft__task_cancelled(c->task));
+    return c ? weft__task_cancelled(c->task) : weft__thread_cancelled();
+}
+
+/* The outermost task of a context has nothing below it but that. */
+static inline void
+weft__task_found(weft_task *t, struct context *c)
+{
+    t->run.outer = (weft_task *)((uintptr_t)c | 1);
+}
+
+static inline bool
+weft__task_outermost(const weft_task *t)
+{
+    return (uintptr_t)t->run.outer & 1;
+}
+
+/* The task that waits for t in place; NULL: none. */
+static inline weft_task *
+weft__task_below(const weft_task *t)
+{
+    return weft__task_outermost(t) ? NULL : t->run.outer;
+}
+
+static inline struct context *
+weft__task_context(const weft_task *t)
+{
+    return (struct context *)((uintptr_t)t->run.outer & ~(uintptr_t)1);
 }
 
 /* Ends t with code: records how, wakes whoever waits, runs callbacks, reports, and drops the run's reference. */

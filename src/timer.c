@@ -1,6 +1,7 @@
 /* timer.c - sleeping.  [layer 5] */
 #include "clock.h"
 #include "scheduler.h"
+#include "tls.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ weft_sleep_until(weft_time t)
         weft_yield();
         return 0;
     }
-    if (!c) return sleep_thread(t);
+    if (!c && !weft__thread_scope()) return sleep_thread(t);
     weft__wait_begin(&wait, c, "sleep", true);
     int rc = weft__wait_park(&wait, t);
     return rc == WEFT_ETIMEDOUT ? 0 : rc;

@@ -27,6 +27,7 @@
 #include "timerq.h"
 
 #include "clock.h"
+#include "scope.h"
 
 #include <weft/error.h>
 
@@ -117,12 +118,11 @@ current_tick(void)
     return (uint64_t)weft__clock_now() >> TICK_BITS;
 }
 
-void
-weft__timer_add(struct timer *t, int64_t when, struct parker *p, uint64_t ticket)
+/* When the next timer is due; INT64_MAX: as before. */
+static int64_t
+add(struct timer *t, int64_t when)
 {
     t->when = when;
-    t->parker = p;
-    t->ticket = ticket;
     t->pending = true;
     weft__acquire(&wheel.lock);
     if (!wheel.started) {
@@ -133,7 +133,24 @@ weft__timer_add(struct timer *t, int64_t when, struct parker *p, uint64_t ticket
     bool nearer = due < weft__timers_next();
     if (nearer) publish_next(due);
     weft__unlock(&wheel.lock);
-    if (nearer) weft__timers_nearer(due);
+    return nearer ? due : INT64_MAX;
+}
+
+void
+weft__timer_add(struct timer *t, int64_t when, struct parker *p, uint64_t ticket)
+{
+    t->parker = p;
+    t->ticket = ticket;
+    int64_t nearer = add(t, when);
+    if (nearer != INT64_MAX) weft__timers_nearer(nearer);
+}
+
+int64_t
+weft__timer_add_scope(struct timer *t, int64_t when, struct scope *s)
+{
+    t->parker = NULL;
+    t->scope = s;
+    return add(t, when);
 }
 
 /* Returns whether that was the last one in its slot. */
@@ -159,9 +176,39 @@ weft__timer_del(struct timer *t)
     weft__unlock(&wheel.lock);
 }
 
-/* Goes on to the next occupied slot that is due by tick `now`; moves or fires one timer of it.  NULL: moved, or
- * nothing left (then *done); else the parker that was claimed. */
-static struct parker *
+/* Who a timer is for: claimed, or pinned. */
+struct due {
+    struct parker *parker;
+    struct scope *scope;
+};
+
+/* A timer that is due, out of the wheel. */
+static struct due
+fire(struct timer *t)
+{
+    t->pending = false;
+    if (!t->parker) {
+        weft__scope_pin(t->scope); /* who closes it deletes the timer first: not before this lock is released */
+        return (struct due){NULL, t->scope};
+    }
+    return (struct due){weft__park_claim(t->parker, t->ticket) ? t->parker : NULL, NULL};
+}
+
+static void
+notify(struct due due)
+{
+    if (due.scope) {
+        weft__scope_expire(due.scope);
+        return;
+    }
+    due.parker->index = PARK_INTERRUPTED;
+    due.parker->code = WEFT_ETIMEDOUT;
+    weft__park_wake(due.parker, true); /* in order: one that is alone must not overtake those of the last poll */
+}
+
+/* Goes on to the next occupied slot that is due by tick `now`; moves or fires one timer of it.  Nobody: moved, or
+ * nothing left (then *done). */
+static struct due
 step(uint64_t now, bool *done)
 {
     unsigned level, slot;
@@ -169,7 +216,7 @@ step(uint64_t now, bool *done)
     if (due > now) {
         if (wheel.tick < now) wheel.tick = now;
         *done = true;
-        return NULL;
+        return (struct due){NULL, NULL};
     }
     wheel.tick = due - 1; /* right before the slot, until that is empty */
     struct timer *t = weft__container(wheel.slots[level][slot].head, struct timer, node);
@@ -178,10 +225,9 @@ step(uint64_t now, bool *done)
         wheel.tick = due;
         insert(t);
         wheel.tick = due - 1;
-        return NULL;
+        return (struct due){NULL, NULL};
     }
-    t->pending = false;
-    return weft__park_claim(t->parker, t->ticket) ? t->parker : NULL;
+    return fire(t);
 }
 
 void
@@ -190,19 +236,15 @@ weft__timers_poll(void)
     uint64_t now = current_tick();
     bool done = false;
     while (!done) {
-        struct parker *ready[BATCH];
+        struct due ready[BATCH];
         unsigned count = 0, level, slot;
         weft__acquire(&wheel.lock);
         for (unsigned steps = 0; steps < 4 * BATCH && count < BATCH && !done; steps++) {
-            struct parker *p = step(now, &done);
-            if (p) ready[count++] = p;
+            ready[count] = step(now, &done);
+            if (ready[count].parker || ready[count].scope) count++;
         }
         publish_next(time_of(first_slot(&level, &slot)));
         weft__unlock(&wheel.lock);
-        for (unsigned i = 0; i < count; i++) {
-            ready[i]->index = PARK_INTERRUPTED;
-            ready[i]->code = WEFT_ETIMEDOUT;
-            weft__park_wake(ready[i], true); /* in order: one that is alone must not overtake those of the last poll */
-        }
+        for (unsigned i = 0; i < count; i++) notify(ready[i]);
     }
 }

@@ -1,4 +1,5 @@
-/* tls.c - the thread-local words: which worker this thread is, or which blocking call it runs.  [layer 1] */
+/* tls.c - the thread-local words: which worker this thread is, which blocking call it runs, or the scope that it is in.
+ * [layer 1] */
 #include "tls.h"
 
 #include "bits.h"
@@ -50,4 +51,21 @@ weft__offload_set(struct offload *job)
 {
     __asm__ volatile("" : "+r"(job));
     weft__tls_offload = job;
+}
+
+static _Thread_local struct scope *thread_scope;
+
+weft__noinline struct scope *
+weft__thread_scope(void)
+{
+    struct scope *s = thread_scope;
+    __asm__ volatile("" : "+r"(s));
+    return s;
+}
+
+weft__noinline void
+weft__thread_scope_set(struct scope *s)
+{
+    __asm__ volatile("" : "+r"(s));
+    thread_scope = s;
 }

@@ -37,6 +37,12 @@ weft__worker_fast(void)
  * 8, never 0.  For a plain thread: what a task calls may go on on another. */
 uintptr_t weft__thread_id(void);
 
+struct scope;
+
+/* The scope that the calling thread, no worker, has opened last; NULL: none. */
+struct scope *weft__thread_scope(void);
+void weft__thread_scope_set(struct scope *s);
+
 /* Makes the calling thread the worker w; NULL: an ordinary thread again. */
 void weft__worker_set(struct worker *w);
 

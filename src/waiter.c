@@ -2,6 +2,7 @@
 #include "waiter.h"
 
 #include "fence.h"
+#include "tls.h"
 
 #include <weft/timer.h>
 
@@ -19,6 +20,7 @@ weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool can
 {
     if (c) {
         w->parker = &c->parker;
+        if (cancellable) weft__scope_park(c, c->task, c->task->scope);
     } else {
         w->parker = &w->thread;
         w->thread.context = NULL;
@@ -52,15 +54,19 @@ wait_thread(struct wait *w, weft_time deadline)
     if (weft__forked() && interrupt_own(w)) return WEFT_ENOTSUP;
     w->deadline = deadline;
     w->id = (int)gettid();
+    w->scope = w->cancellable ? weft__thread_scope() : NULL;
     weft__acquire(&blocked.lock);
     weft__list_append(&blocked.waits, &w->blocked);
     blocked.version++;
     weft__unlock(&blocked.lock);
-    bool woken = weft__park_thread(w->parker, w->ticket, deadline);
+    /* A cancellation finds it in the list, or its flag is seen here: both take the lock. */
+    bool cancelled = w->scope && weft__scope_cancelled(w->scope) && interrupt_own(w);
+    bool woken = !cancelled && weft__park_thread(w->parker, w->ticket, deadline);
     weft__acquire(&blocked.lock);
     weft__list_remove(&blocked.waits, &w->blocked);
     blocked.version++;
     weft__unlock(&blocked.lock);
+    if (cancelled) return WEFT_ECANCELED;
     if (woken) return w->parker->code;
     w->parker->index = PARK_INTERRUPTED;
     return WEFT_ETIMEDOUT;
@@ -79,6 +85,27 @@ weft__blocked_for_ever(uint64_t *version)
     *version = blocked.version;
     weft__unlock(&blocked.lock);
     return count;
+}
+
+void
+weft__blocked_cancel(const struct scope *s)
+{
+    enum { BATCH = 16 };
+    struct parker *woken[BATCH];
+    int n;
+    do {
+        n = 0;
+        weft__acquire(&blocked.lock);
+        for (struct list_node *node = blocked.waits.head; node && n < BATCH; node = node->next) {
+            struct wait *w = weft__container(node, struct wait, blocked);
+            if (w->scope != s || !weft__park_claim(w->parker, w->ticket)) continue;
+            w->parker->index = PARK_INTERRUPTED;
+            w->parker->code = WEFT_ECANCELED;
+            woken[n++] = w->parker;
+        }
+        weft__unlock(&blocked.lock);
+        for (int k = 0; k < n; k++) weft__park_wake(woken[k], true);
+    } while (n == BATCH);
 }
 
 int
@@ -109,15 +136,21 @@ weft__wait_park(struct wait *w, weft_time deadline)
     struct context *c = w->parker->context;
     if (!c) return wait_thread(w, deadline);
 
+    store_release(&c->task->waiting, true); /* weft_schedule refuses what it can see parked; weft_cancel looks for it */
     /* Between the first check and the arming a cancellation may have walked by without finding anybody: either its
-     * walk sees the armed word, or this load sees its flag.  Pairs with the heavy fence in weft__cancel_all [cancel]. */
-    weft__fence_light();
-    if (w->cancellable && weft__cancelled(c) && interrupt_own(w)) return WEFT_ECANCELED;
+     * walk sees the armed word, or this load sees its flag. */
+    weft__fence_light();                                                       /* L3: pairs with C3 [cancel] */
+    if (w->cancellable && weft__task_cancelled(c->task) && interrupt_own(w)) { /* L4 */
+        store_relaxed(&c->task->waiting, false);                               /* relaxed: as above */
+        return WEFT_ECANCELED;
+    }
     if (deadline != WEFT_FOREVER) {
-        if (weft_now() >= deadline && interrupt_own(w)) return WEFT_ETIMEDOUT;
+        if (weft_now() >= deadline && interrupt_own(w)) {
+            store_relaxed(&c->task->waiting, false); /* relaxed: as above */
+            return WEFT_ETIMEDOUT;
+        }
         weft__timer_add(&w->timer, deadline, w->parker, w->ticket);
     }
-    store_relaxed(&c->task->waiting, true); /* relaxed: weft_schedule refuses what it can see parked */
     weft__suspend(c);
     store_relaxed(&c->task->waiting, false);
     if (deadline != WEFT_FOREVER) weft__timer_del(&w->timer);

@@ -39,6 +39,7 @@ struct wait {
     struct timer timer;
     /* Of a plain thread. */
     struct parker thread;
+    struct scope *scope;      /* that the thread has opened, if a cancellation may wake it; else NULL */
     struct list_node blocked; /* while it is blocked: in the list of those that are, */
     weft_time deadline;       /* until when, */
     int id;                   /* and who it is, for the kernel */
@@ -126,6 +127,9 @@ int weft__blocked_threads(int first, struct blocked_thread *out, int most);
 /* How many plain threads are blocked without a deadline, and nobody has claimed their waits.  While *version stays the
  * same, no thread has begun or ended to be blocked. */
 int weft__blocked_for_ever(uint64_t *version);
+
+/* s, opened by a plain thread, has been cancelled: wakes that thread if it is blocked there. */
+void weft__blocked_cancel(const struct scope *s);
 
 /* Wakes every (claimed) waiter of list, in order, with the code in each. */
 void weft__waiter_wake_all(struct list *list);

@@ -45,6 +45,7 @@ struct worker {
     bool alone;              /* there is no other worker that could steal */
     bool ordinary;           /* of the default pool */
     uint32_t handoffs;       /* contexts taken from `next` in a row */
+    uint32_t floor;          /* entries of the deque from here on were pushed since context was switched to */
     struct task_cache tasks;
     struct stack_cache stacks;
     struct runlist sticky;       /* ready here, and nowhere else: FIFO */

@@ -23,6 +23,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "model_scope.h"
+
 enum { TASKS = 2 };
 
 struct sched weft__sched;

@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "model_scope.h"
+
 enum { WORKERS = 2, DESCRIPTORS = 3, TASKS = 4 };
 
 struct sched weft__sched;
@@ -305,6 +307,8 @@ make_worker(int k)
     contexts[k].budget = 1000;
     contexts[k].parker.context = &contexts[k];
     roots[k].scope = &weft__sched.root;
+    store_relaxed(&weft__sched.root.clean,
+                  load_relaxed(&weft__cancel_epoch)); /* nothing is cancelled: the fast paths */
     for (int i = 0, v = 0; v < WORKERS; v++)
         if (v != k) victims[k][i++] = v;
     w->victims = victims[k];

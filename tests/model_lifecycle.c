@@ -30,6 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_scope.h"
+
 enum { WORKERS = 2, TASKS = 1 };
 
 struct sched weft__sched;

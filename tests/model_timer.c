@@ -23,6 +23,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "model_scope.h"
+
 enum { DEADLINE = 10 << 13 }; /* ten ticks */
 
 static _Atomic int64_t now = 1;
@@ -33,7 +35,7 @@ static struct list waiters;
 static int grants; /* under lock: wakes that found nobody */
 static struct context context;
 static weft_task task;
-static weft_scope scope;
+static struct scope scope;
 
 int64_t
 weft__clock_now(void)

@@ -21,6 +21,12 @@ weft__worker(void)
     return NULL;
 }
 
+bool
+weft__thread_cancelled(void)
+{
+    return false;
+}
+
 void
 weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool cancellable)
 {

@@ -22,6 +22,8 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "model_scope.h"
+
 enum { DEADLINE = 1000 };
 
 struct sched weft__sched;

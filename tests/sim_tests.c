@@ -26,6 +26,7 @@ static const struct {
     {"blocking/fork", "a process of its own"},
     {"blocking/configured", "one thread"},
     {"once/thread", "values of real threads"},
+    {"scope/plain_thread", "real threads"},
 };
 
 const char *

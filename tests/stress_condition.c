@@ -19,8 +19,12 @@ enum { MAX_AGENTS = 48, STEPS_MOST = STRESS_TSAN ? 60 : 300, ERROR = -4321 };
 
 #define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(INTERACTIVE, "interactive task") X(THREAD, "thread")
 #define STATES(X)                                                                                                      \
-    X(NOT_RUN, "has not run") X(BETWEEN, "between calls") X(LOCKS, "wants the mutex") X(WAITS, "waits") X(GONE, "ende" \
-                                                                                                                "d")
+    X(NOT_RUN, "has not run")                                                                                          \
+    X(BETWEEN, "between calls")                                                                                        \
+    X(LOCKS, "wants the mutex")                                                                                        \
+    X(WAITS, "waits")                                                                                                  \
+    X(GONE, "ende"                                                                                                     \
+            "d")
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
 enum place { PLACES(NAME) N_PLACES };

@@ -351,14 +351,24 @@ struct stopped {
     struct gate gate, other;
     weft_limiter *limiter;
     int rc, next, not_run, queued, abandoned;
-    _Atomic int waiting;
+    _Atomic int waiting, refused;
 };
+
+/* Sees that it is cancelled, and keeps its token until those who wait for it have seen it too. */
+static int
+keep_token(void *arg)
+{
+    struct stopped *s = arg;
+    int rc = wait_for_cancel(&s->gate);
+    hold(&s->refused, 2);
+    return rc;
+}
 
 static int
 call_and_check(void *arg)
 {
     struct stopped *s = arg;
-    s->rc = weft_blocking(s->limiter, wait_for_cancel, &s->gate);
+    s->rc = weft_blocking(s->limiter, keep_token, s);
     s->next = weft_sleep(0);
     int n = 0;
     s->not_run = weft_blocking(s->limiter, add_one, &n) == WEFT_ECANCELED && n == 0;
@@ -373,6 +383,7 @@ call_in_vain(void *arg)
     struct stopped *s = arg;
     atomic_fetch_add(&s->waiting, 1);
     s->queued = weft_blocking(s->limiter, wait_at_gate, &s->other);
+    atomic_fetch_add(&s->refused, 1);
     return 0;
 }
 
@@ -388,6 +399,7 @@ abandon_in_vain(void *arg)
     struct stopped *s = arg;
     atomic_fetch_add(&s->waiting, 1);
     s->abandoned = weft_blocking_abandon(s->limiter, wait_at_gate, &s->other, gate_drop);
+    atomic_fetch_add(&s->refused, 1);
     return 0;
 }
 

@@ -1,0 +1,385 @@
+/* test_cancel.c - cancelling single tasks, in every state that they can be in. */
+#include "scope_kit.h"
+
+/* [S26] */
+TASK_TEST(cancel, not_started, "a task that is cancelled before it starts never runs: its drop function does")
+{
+    struct member m = MEMBER(.nap = 0);
+    weft_task *t;
+    weft_task_options opt = {.size = sizeof opt, .drop = drop_member};
+    CHECK_INT(weft_task_new(&t, nap, &m, &opt), 0);
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_schedule(t), 0);
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    CHECK_INT(weft_task_error(t), WEFT_ECANCELED);
+    CHECK_INT(m.ended, 0);
+    CHECK_INT(m.dropped, 1);
+    weft_task_release(t);
+}
+
+/* [S27] [S49] */
+TASK_TEST(cancel, not_started_released,
+          "without a drop function nothing is called; with one also if nobody holds a handle")
+{
+    struct member m = MEMBER(.nap = 0);
+    weft_task *t;
+    CHECK_INT(weft_task_new(&t, nap, &m, NULL), 0);
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_schedule(t), 0);
+    weft_task_release(t);
+    weft_task_options opt = {.size = sizeof opt, .drop = drop_member};
+    CHECK_INT(weft_task_new(&t, nap, &m, &opt), 0);
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_schedule(t), 0);
+    weft_task_release(t);
+    while (m.dropped == 0) weft_yield();
+    CHECK_INT(m.dropped, 1);
+    CHECK_INT(m.ended, 0);
+}
+
+/* [S28] */
+TASK_TEST(cancel, asleep, "a sleep that is cancelled returns WEFT_ECANCELED, and so may the task")
+{
+    struct member m = MEMBER(.nap = LONG);
+    weft_task *t = spawned(nap, &m);
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    CHECK_INT(m.woken, WEFT_ECANCELED);
+    weft_task_release(t);
+}
+
+/* [S29] [S30] */
+TASK_TEST(cancel, goes_on, "what a cancelled task returns is how it ends")
+{
+    struct member value = MEMBER(.nap = LONG, .code = 7), failure = MEMBER(.nap = LONG, .code = WEFT_EBUSY);
+    weft_task *t = spawned(nap, &value), *u = spawned(nap, &failure);
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK(weft_cancel(u));
+    CHECK_INT(weft_wait(t), 0);
+    CHECK_INT(weft_task_state(t), WEFT_COMPLETED);
+    CHECK_INT(weft_wait(u), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(u), WEFT_FAILED);
+    CHECK_INT(weft_task_error(u), WEFT_EBUSY);
+    weft_task_release(t);
+    weft_task_release(u);
+}
+
+/* [S31] [S32] [S33] */
+TASK_TEST(cancel, ended, "cancelling a task that has ended changes nothing")
+{
+    struct member m[3] = {MEMBER(.code = 1), MEMBER(.code = WEFT_EBUSY), MEMBER(.nap = LONG)};
+    for (int k = 0; k < 3; k++) {
+        weft_task *t = spawned(nap, &m[k]);
+        settle();
+        if (k == 2) CHECK(weft_cancel(t));
+        ended(t);
+        enum weft_state before = weft_task_state(t);
+        CHECK(!weft_cancel(t));
+        CHECK_INT(weft_task_state(t), before);
+        CHECK_INT(weft_task_error(t), k == 2 ? WEFT_ECANCELED : m[k].code);
+        weft_task_release(t);
+    }
+}
+
+/* [S34] */
+TASK_TEST(cancel, twice, "only the first cancellation of a task counts")
+{
+    struct member m = MEMBER(.nap = LONG, .cleanup = 5 * WEFT_MS);
+    weft_task *t = spawned(nap, &m);
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK(!weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    weft_task_release(t);
+}
+
+static int
+cancels_itself(void *arg)
+{
+    int *after = arg;
+    CHECK(weft_cancel(weft_current()));
+    *after = weft_check();
+    return 0;
+}
+
+/* [S35] [S36] */
+TASK_TEST(cancel, itself, "a task that cancels itself goes on, and meets it at its next cancellation point")
+{
+    int after = 1;
+    weft_task *t = spawned(cancels_itself, &after);
+    CHECK_INT(weft_wait(t), 0);
+    CHECK_INT(weft_task_state(t), WEFT_COMPLETED);
+    CHECK_INT(after, WEFT_ECANCELED);
+    weft_task_release(t);
+}
+
+struct calls {
+    weft_channel *full, *room;
+    weft_task *ended;
+    _Atomic bool go;
+    bool done;
+};
+
+static int
+nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int
+calls_everything(void *arg)
+{
+    struct calls *c = arg;
+    int x = 1;
+    weft_task *t = NULL;
+    while (!c->go) weft_yield(); /* [S47]: does not tell */
+    for (int k = 0; k < 3; k++) CHECK_INT(weft_sleep(LONG), WEFT_ECANCELED);
+    CHECK_INT(weft_channel_put(c->room, &x), WEFT_ECANCELED);
+    CHECK_INT(weft_channel_take(c->full, &x), WEFT_ECANCELED);
+    CHECK_INT(weft_channel_take_until(c->full, &x, WEFT_NOW), WEFT_ECANCELED);
+    CHECK_INT(weft_wait(c->ended), WEFT_ECANCELED);
+    CHECK_INT(weft_spawn(&t, nothing, NULL), WEFT_ECANCELED);
+    CHECK(t == NULL);
+    CHECK_INT(weft_check(), WEFT_ECANCELED);
+    weft_yield();
+    weft_scope s;
+    weft_scope_open(&s, 0, WEFT_FOREVER);
+    CHECK_INT(weft_check(), WEFT_ECANCELED);
+    CHECK_INT(weft_scope_close(&s, 0), 0);
+    weft_channel_close(c->room, 0);
+    c->done = true;
+    return WEFT_ECANCELED;
+}
+
+/* [S37] [S38] [S39] [S40] [S41] [S42] [S47] */
+TASK_TEST(cancel, level,
+          "a cancelled task meets it at every cancellation point, before anything happens, and nowhere else")
+{
+    struct calls c = {.go = false};
+    int x = 5;
+    CHECK_INT(weft_channel_new(&c.full, sizeof x, 1), 0);
+    CHECK_INT(weft_channel_new(&c.room, sizeof x, 1), 0);
+    CHECK_INT(weft_channel_put(c.full, &x), 0);
+    c.ended = spawned(nothing, NULL);
+    CHECK_INT(weft_wait(c.ended), 0);
+    weft_task *t = spawned(calls_everything, &c);
+    settle();
+    CHECK(weft_cancel(t));
+    c.go = true;
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK(c.done);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    CHECK_INT((int)weft_channel_len(c.full), 1);
+    CHECK_INT((int)weft_channel_len(c.room), 0);
+    weft_task_release(t);
+    weft_task_release(c.ended);
+    weft_channel_release(c.full);
+    weft_channel_release(c.room);
+}
+
+struct family {
+    weft_task *parent;
+    struct member child;
+    int closed;
+    _Atomic bool opened;
+};
+
+static int
+cancel_parent(void *arg)
+{
+    struct family *f = arg;
+    CHECK(weft_cancel(f->parent));
+    CHECK_INT(weft_check(), WEFT_ECANCELED);
+    return 0;
+}
+
+static int
+has_scope(void *arg)
+{
+    struct family *f = arg;
+    weft_scope s;
+    weft_scope_open(&s, 0, WEFT_FOREVER);
+    int rc = weft_spawn(NULL, nap, &f->child);
+    CHECK_INT(rc, 0);
+    f->opened = true;
+    if (f->parent == NULL) { /* cancelled from outside, while it closes */
+        f->closed = weft_scope_close(&s, rc);
+        return f->closed;
+    }
+    CHECK_INT(weft_spawn(NULL, cancel_parent, f), 0);
+    f->closed = weft_scope_close(&s, weft_sleep(LONG));
+    return f->closed;
+}
+
+/* [S43] */
+TASK_TEST(cancel, by_member, "a member may cancel the task that opened its scope: both see it")
+{
+    struct family f = {.child = MEMBER(.nap = LONG)};
+    CHECK_INT(weft_task_new(&f.parent, has_scope, &f, NULL), 0);
+    CHECK_INT(weft_schedule(f.parent), 0);
+    CHECK_INT(weft_wait(f.parent), WEFT_ECHILD);
+    CHECK_INT(f.closed, WEFT_ECANCELED);
+    CHECK(f.child.woken == WEFT_ECANCELED || f.child.ended == 0); /* it may not have started */
+    weft_task_release(f.parent);
+}
+
+TASK_TEST(cancel, closing, "cancelling a task that closes a scope reaches the members it waits for")
+{
+    struct family f = {.child = MEMBER(.nap = LONG)};
+    weft_task *t = spawned(has_scope, &f);
+    while (!f.opened) weft_yield();
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(f.closed, WEFT_ECANCELED);
+    CHECK_INT(f.child.woken, WEFT_ECANCELED);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    weft_task_release(t);
+}
+
+struct storm {
+    weft_task *target;
+    _Atomic int first;
+};
+
+static int
+cancels(void *arg)
+{
+    struct storm *s = arg;
+    if (weft_cancel(s->target)) atomic_fetch_add(&s->first, 1);
+    return 0;
+}
+
+/* [S44] */
+TASK_TEST(cancel, storm, "of many that cancel one task exactly one is told that it was the first")
+{
+    enum { MANY = 16 };
+    struct member m = MEMBER(.nap = LONG);
+    struct storm s = {.target = spawned(nap, &m)};
+    weft_task *t[MANY];
+    for (int k = 0; k < MANY; k++) t[k] = spawned(cancels, &s);
+    for (int k = 0; k < MANY; k++) CHECK_INT(weft_join(t[k]), 0);
+    CHECK_INT(weft_wait(s.target), WEFT_ECHILD);
+    CHECK_INT(s.first, 1);
+    weft_task_release(s.target);
+}
+
+static int
+computes(void *arg)
+{
+    _Atomic bool *started = arg;
+    *started = true;
+    int rc;
+    while ((rc = weft_check()) == 0) weft_yield();
+    return rc;
+}
+
+/* [S46] */
+TASK_TEST(cancel, check, "a loop that calls weft_check is cancelled")
+{
+    _Atomic bool started = false;
+    weft_task *t = spawned(computes, (void *)&started);
+    while (!started) weft_yield();
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    weft_task_release(t);
+}
+
+/* [S45] [S50] */
+TASK_TEST(cancel, starting, "a task that is cancelled as it starts runs, or is dropped, and never both")
+{
+    int n = scaled(20000);
+    int ran = 0, dropped = 0;
+    for (int k = 0; k < n; k++) {
+        struct member m = MEMBER(.nap = 0);
+        weft_task *t;
+        CHECK_INT(launch(&t, nap, &m), 0);
+        CHECK(weft_cancel(t) || m.ended);
+        ended(t);
+        CHECK_INT(m.ended + m.dropped, 1);
+        ran += m.ended;
+        dropped += m.dropped;
+        weft_task_release(t);
+    }
+    CHECK_INT(ran + dropped, n);
+}
+
+struct watch {
+    weft_task *target;
+    _Atomic int rc;
+};
+
+static int
+waits(void *arg)
+{
+    struct watch *w = arg;
+    int rc = weft_wait(w->target);
+    atomic_store(&w->rc, rc);
+    return rc;
+}
+
+/* [S12] */
+TASK_TEST(cancel, waiter, "cancelling who waits for a task leaves that task alone, whether it had started or not")
+{
+    struct member m = MEMBER(.nap = 20 * WEFT_MS);
+    struct watch w = {.target = spawned(nap, &m), .rc = 1};
+    weft_task *t = spawned(waits, &w);
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(w.rc, WEFT_ECANCELED);
+    CHECK_INT(m.ended, 0);
+    CHECK_INT(weft_wait(w.target), 0);
+    CHECK_INT(m.woken, 0);
+    weft_task_release(t);
+    weft_task_release(w.target);
+}
+
+/* [S13] */
+TASK_TEST(cancel, waiter_race, "a wait that is cancelled as its task ends returns one or the other")
+{
+    int n = scaled(20000);
+    for (int k = 0; k < n; k++) {
+        struct member m = MEMBER(.nap = 0);
+        struct watch w = {.target = spawned(nap, &m), .rc = 1};
+        weft_task *t = spawned(waits, &w);
+        weft_cancel(t);
+        ended(t);
+        CHECK_INT(weft_wait(w.target), 0);
+        CHECK(w.rc == 0 || w.rc == WEFT_ECANCELED || w.rc == 1);
+        weft_task_release(t);
+        weft_task_release(w.target);
+    }
+}
+
+/* [S16] */
+TASK_TEST(cancel, out_of_the_blue, "WEFT_ECANCELED from a task that nobody cancelled is a failure")
+{
+    struct member m = MEMBER(.code = WEFT_ECANCELED);
+    weft_task *t = spawned(nap, &m);
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(t), WEFT_FAILED);
+    weft_task_release(t);
+}
+
+static int
+parks(void *arg)
+{
+    return weft_park(arg);
+}
+
+TASK_TEST(cancel, park, "a task in weft_park is woken by a cancellation")
+{
+    weft_task *t = spawned(parks, NULL);
+    settle();
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    weft_task_release(t);
+}
