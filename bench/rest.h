@@ -71,7 +71,8 @@ newcomer_awaited(struct newcomer *n)
 /* Who spawns does not wait by any means of the scheduler: only another worker can start the task.  here: the worker that
  * calls, which may be another one after each newcomer. */
 static inline void
-start_sample(struct bench_sample *s, int (*here)(void), void (*make)(struct newcomer *), void (*finish)(struct newcomer *))
+start_sample(struct bench_sample *s, int (*here)(void), void (*make)(struct newcomer *),
+             void (*finish)(struct newcomer *))
 {
     double ns[START_MAX];
     int n = bench_size(START_MAX, START_MAX / 5);
