@@ -307,6 +307,37 @@ TEST(select_kinds, cancel_race,
     }
 }
 
+static void *
+cancel_in_race(void *arg)
+{
+    (void)weft_cancel(arg);
+    return NULL;
+}
+
+/* The same of one task, in a runtime that goes on.
+ * [S213] */
+TASK_TEST(select_kinds, cancel_task, "a select of a task that is cancelled while a put arrives: likewise")
+{
+    for (int i = 0; i < scaled(4000); i++) {
+        struct cancel_race r = {channel_of(1), channel_of(0), -1, 0, 0};
+        pthread_t thread;
+        weft_task *t = spawned(select_in_race, &r);
+        if (i % 2) until(&r.waiting, 1);
+        if (!CHECK_INT(pthread_create(&thread, NULL, cancel_in_race, t), 0)) return;
+        if (i % 4 < 2) weft_yield();
+        CHECK_INT(put(r.c, 5), 0);
+        (void)!weft_wait(t);
+        CHECK_INT(pthread_join(thread, NULL), 0);
+        bool ran = atomic_load(&r.waiting);
+        CHECK(!ran || r.result == 1 || r.result == WEFT_ECANCELED);
+        CHECK_INT(r.got, r.result == 1 ? 5 : -1);
+        CHECK_INT(weft_channel_len(r.c), r.result == 1 ? 0 : 1);
+        weft_task_release(t);
+        weft_channel_release(r.c);
+        weft_channel_release(r.quiet);
+    }
+}
+
 /* ---- Beside the plain operation ---- */
 
 /* What one side of the script sees. */
