@@ -10,7 +10,7 @@ struct member {
     int64_t cleanup;   /* then so long in a shield, */
     int code;          /* and returns this; 0: what the nap returned */
     _Atomic int woken; /* what the nap returned; 1: not yet */
-    _Atomic int ended, dropped;
+    _Atomic int begun, ended, dropped;
 };
 
 #define MEMBER(...) ((struct member){.woken = 1, __VA_ARGS__})
@@ -22,6 +22,7 @@ static inline int
 nap(void *arg)
 {
     struct member *m = arg;
+    atomic_fetch_add(&m->begun, 1);
     int rc = weft_sleep(m->nap);
     atomic_store(&m->woken, rc);
     if (m->cleanup) {
@@ -54,11 +55,11 @@ ended(weft_task *t)
     CHECK(rc == 0 || rc == WEFT_ECHILD);
 }
 
-/* Until m has begun to nap, and a moment longer. */
+/* Until m naps, or is about to: whoever is cancelled then meets it there. */
 static inline void
-settle(void)
+begun(struct member *m)
 {
-    CHECK_INT(weft_sleep(2 * WEFT_MS), 0);
+    until(&m->begun, 1);
 }
 
 #endif

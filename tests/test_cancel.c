@@ -43,7 +43,7 @@ TASK_TEST(cancel, asleep, "a sleep that is cancelled returns WEFT_ECANCELED, and
 {
     struct member m = MEMBER(.nap = LONG);
     weft_task *t = spawned(nap, &m);
-    settle();
+    begun(&m);
     CHECK(weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
     CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
@@ -56,7 +56,8 @@ TASK_TEST(cancel, goes_on, "what a cancelled task returns is how it ends")
 {
     struct member value = MEMBER(.nap = LONG, .code = 7), failure = MEMBER(.nap = LONG, .code = WEFT_EBUSY);
     weft_task *t = spawned(nap, &value), *u = spawned(nap, &failure);
-    settle();
+    begun(&value);
+    begun(&failure);
     CHECK(weft_cancel(t));
     CHECK(weft_cancel(u));
     CHECK_INT(weft_wait(t), 0);
@@ -74,7 +75,7 @@ TASK_TEST(cancel, ended, "cancelling a task that has ended changes nothing")
     struct member m[3] = {MEMBER(.code = 1), MEMBER(.code = WEFT_EBUSY), MEMBER(.nap = LONG)};
     for (int k = 0; k < 3; k++) {
         weft_task *t = spawned(nap, &m[k]);
-        settle();
+        begun(&m[k]);
         if (k == 2) CHECK(weft_cancel(t));
         ended(t);
         enum weft_state before = weft_task_state(t);
@@ -90,7 +91,7 @@ TASK_TEST(cancel, twice, "only the first cancellation of a task counts")
 {
     struct member m = MEMBER(.nap = LONG, .cleanup = 5 * WEFT_MS);
     weft_task *t = spawned(nap, &m);
-    settle();
+    begun(&m);
     CHECK(weft_cancel(t));
     CHECK(!weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
@@ -120,6 +121,7 @@ TASK_TEST(cancel, itself, "a task that cancels itself goes on, and meets it at i
 struct calls {
     weft_channel *full, *room;
     weft_task *ended;
+    _Atomic int begun;
     _Atomic bool go;
     bool done;
 };
@@ -137,6 +139,7 @@ calls_everything(void *arg)
     struct calls *c = arg;
     int x = 1;
     weft_task *t = NULL;
+    c->begun = 1;
     while (!c->go) weft_yield(); /* [S47]: does not tell */
     for (int k = 0; k < 3; k++) CHECK_INT(weft_sleep(LONG), WEFT_ECANCELED);
     CHECK_INT(weft_channel_put(c->room, &x), WEFT_ECANCELED);
@@ -168,7 +171,7 @@ TASK_TEST(cancel, level,
     c.ended = spawned(nothing, NULL);
     CHECK_INT(weft_wait(c.ended), 0);
     weft_task *t = spawned(calls_everything, &c);
-    settle();
+    until(&c.begun, 1);
     CHECK(weft_cancel(t));
     c.go = true;
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
@@ -233,7 +236,7 @@ TASK_TEST(cancel, closing, "cancelling a task that closes a scope reaches the me
     struct family f = {.child = MEMBER(.nap = LONG)};
     weft_task *t = spawned(has_scope, &f);
     while (!f.opened) weft_yield();
-    settle();
+    begun(&f.child);
     CHECK(weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
     CHECK_INT(f.closed, WEFT_ECANCELED);
@@ -312,31 +315,42 @@ TASK_TEST(cancel, starting, "a task that is cancelled as it starts runs, or is d
 
 struct watch {
     weft_task *target;
-    _Atomic int rc;
+    _Atomic int rc, begun;
 };
 
 static int
 waits(void *arg)
 {
     struct watch *w = arg;
+    w->begun = 1;
     int rc = weft_wait(w->target);
     atomic_store(&w->rc, rc);
     return rc;
 }
 
+static int
+takes(void *arg)
+{
+    int x;
+    return weft_channel_take(arg, &x);
+}
+
 /* [S12] */
 TASK_TEST(cancel, waiter, "cancelling who waits for a task leaves that task alone, whether it had started or not")
 {
-    struct member m = MEMBER(.nap = 20 * WEFT_MS);
-    struct watch w = {.target = spawned(nap, &m), .rc = 1};
+    weft_channel *c;
+    CHECK_INT(weft_channel_new(&c, sizeof(int), 0), 0);
+    struct watch w = {.target = spawned(takes, c), .rc = 1};
     weft_task *t = spawned(waits, &w);
-    settle();
+    int x = 3;
+    until(&w.begun, 1);
     CHECK(weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
     CHECK_INT(w.rc, WEFT_ECANCELED);
-    CHECK_INT(m.ended, 0);
+    CHECK(!weft_task_isdone(w.target));
+    CHECK_INT(weft_channel_put(c, &x), 0);
     CHECK_INT(weft_wait(w.target), 0);
-    CHECK_INT(m.woken, 0);
+    weft_channel_release(c);
     weft_task_release(t);
     weft_task_release(w.target);
 }
@@ -377,7 +391,7 @@ parks(void *arg)
 TASK_TEST(cancel, park, "a task in weft_park is woken by a cancellation")
 {
     weft_task *t = spawned(parks, NULL);
-    settle();
+    while (!weft_task_isstarted(t)) weft_yield();
     CHECK(weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
     CHECK_INT(weft_task_state(t), WEFT_CANCELLED);

@@ -1,22 +1,26 @@
 /* test_scope_next.c - scopes that keep their members, and scopes with a limit. */
 #include "scope_kit.h"
 
+static int
+goes_through(void *arg)
+{
+    until(arg, 1);
+    return 0;
+}
+
 /* [S91] [S92] [S93] */
 TASK_TEST(scope_next, order, "members come in the order in which they end, and then WEFT_ENOENT")
 {
-    static const int naps[] = {20, 30, 5};
-    struct member m[3];
+    _Atomic int gates[3] = {0, 0, 0};
     weft_task *t[3], *next;
     weft_scope s;
     weft_scope_open(&s, WEFT_KEEP, WEFT_FOREVER);
     CHECK_INT(weft_scope_next(&s, &next), WEFT_ENOENT);
-    for (int k = 0; k < 3; k++) {
-        m[k] = MEMBER(.nap = naps[k] * WEFT_MS);
-        CHECK_INT(weft_spawn(&t[k], nap, &m[k]), 0);
-    }
+    for (int k = 0; k < 3; k++) CHECK_INT(weft_spawn(&t[k], goes_through, (void *)&gates[k]), 0);
     static const int order[] = {2, 0, 1};
     CHECK_INT(weft_scope_next_until(&s, &next, WEFT_NOW), WEFT_EAGAIN);
     for (int k = 0; k < 3; k++) {
+        gates[order[k]] = 1;
         CHECK_INT(weft_scope_next(&s, &next), 0);
         CHECK(next == t[order[k]]);
         CHECK(weft_task_isdone(next));
@@ -37,6 +41,7 @@ TASK_TEST(scope_next, first_two, "the first two of five, and the others are canc
     for (int k = 0; k < 5; k++) {
         m[k] = MEMBER(.nap = k == 1 || k == 3 ? WEFT_MS : LONG);
         CHECK_INT(weft_spawn(NULL, nap, &m[k]), 0);
+        begun(&m[k]);
     }
     for (int k = 0; k < 2; k++) {
         CHECK_INT(weft_scope_next(&s, &next), 0);
@@ -180,7 +185,7 @@ TASK_TEST(scope_limit, two, "with a limit of two never more than two members liv
 
 struct spawner {
     struct member *m;
-    _Atomic int rc;
+    _Atomic int rc, begun;
     weft_scope *s;
 };
 
@@ -188,6 +193,7 @@ static int
 spawns_one(void *arg)
 {
     struct spawner *p = arg;
+    p->begun = 1;
     int rc = weft_spawn_with(NULL, nap, p->m, &(weft_task_options){.scope = p->s});
     atomic_store(&p->rc, rc);
     return rc;
@@ -196,16 +202,16 @@ spawns_one(void *arg)
 /* [S111] [S112] */
 TASK_TEST(scope_limit, waits, "who waits to spawn can be cancelled, and goes on when the limit is raised")
 {
-    struct member first = MEMBER(.nap = 30 * WEFT_MS), second = MEMBER(.nap = 0), third = MEMBER(.nap = 0);
+    struct member first = MEMBER(.nap = 200 * WEFT_MS), second = MEMBER(.nap = 0), third = MEMBER(.nap = 0);
     weft_scope s;
     weft_scope_open(&s, 0, WEFT_FOREVER);
     weft_scope_limit(&s, 2);
-    struct spawner p = {&second, 1, NULL}, q = {&third, 1, NULL};
+    struct spawner p = {.m = &second, .rc = 1}, q = {.m = &third, .rc = 1};
     weft_task *t, *u;
     CHECK_INT(weft_spawn(NULL, nap, &first), 0);
     weft_task_options opt = {.size = sizeof opt};
     CHECK_INT(weft_spawn_with(&t, spawns_one, &p, &opt), 0); /* a member itself: the scope is full */
-    settle();
+    until(&p.begun, 1);
     CHECK_INT(p.rc, 1);
     CHECK(weft_cancel(t));
     CHECK_INT(weft_wait(t), WEFT_ECHILD);
@@ -213,7 +219,7 @@ TASK_TEST(scope_limit, waits, "who waits to spawn can be cancelled, and goes on 
     CHECK_INT(second.ended, 0);
     weft_task_release(t);
     CHECK_INT(weft_spawn_with(&u, spawns_one, &q, &opt), 0);
-    settle();
+    until(&q.begun, 1);
     CHECK_INT(q.rc, 1);
     weft_scope_limit(&s, 3);
     CHECK_INT(weft_wait(u), 0);
