@@ -9,8 +9,8 @@
  * Checking.  The flag is not pushed down; a check looks up.  A global epoch counts all cancellations (and changes of
  * deadlines).  A scope remembers the epoch in which it last found nothing, and while the epoch stays the same a check
  * is two loads and a comparison.  After any cancellation, anywhere, each scope climbs once, to the first one around it
- * that has done so already.  Under a deadline a check compares the clock with the earliest one, which is remembered
- * likewise: a task that computes and checks is cancelled in time even if nobody polls the timers.
+ * that has done so already; a cancellation that is found is remembered for ever.  Under a deadline a check compares the
+ * clock with the earliest one, which is remembered likewise: a task that computes and checks is cancelled in time even if nobody polls the timers.
  *
  * Waking.  A context is listed in the scope in which it has parked, and stays listed when it goes on: only when it first
  * parks in another scope, and when its task ends, it moves.  A scope in which something is listed is linked to the one
@@ -120,20 +120,31 @@ remember(struct scope *s, uint64_t epoch, weft_time earliest)
     weft__unlock(&s->lock);
 }
 
-/* Climbs from s; false: something is cancelled.  *earliest: the earliest deadline up to there, or that s is under. */
-static bool
-survey(const struct scope *s, uint64_t epoch, weft_time *earliest)
+/* Climbs from s, to the first scope that is cancelled, or inside of a task that is; NULL: there is none.  *earliest: the
+ * earliest deadline up to there, or that s is under. */
+static struct scope *
+survey(struct scope *s, uint64_t epoch, weft_time *earliest)
 {
-    for (const struct scope *x = s;; x = x->outer) {
-        weft_time t = load_relaxed(&x->deadline); /* relaxed: the epoch was read first */
-        if (load_acquire(&x->cancelled)) return false;
+    for (struct scope *x = s;; x = x->outer) {
+        weft_time t = load_relaxed(&x->deadline); /* relaxed: the epoch was read first, as for the next */
+        if (load_acquire(&x->cancelled) || load_relaxed(&x->doomed)) return x; /* acquire: what came before it */
         if (x != s && remembers(x, epoch, &t)) {
             if (t < *earliest) *earliest = t;
-            return true;
+            return NULL;
         }
         if (t < *earliest) *earliest = t;
-        if (!x->outer || (x->flags & WEFT_SHIELD)) return true;
-        if (owner_cancelled(x)) return false;
+        if (!x->outer || (x->flags & WEFT_SHIELD)) return NULL;
+        if (owner_cancelled(x)) return x;
+    }
+}
+
+/* What is between s and found need not be climbed again: however deep the nest, each scope is passed once. */
+static void
+doom(struct scope *s, struct scope *found)
+{
+    for (struct scope *x = s;; x = x->outer) {
+        store_relaxed(&x->doomed, true); /* relaxed: true already, whoever sees it */
+        if (x == found) return;
     }
 }
 
@@ -155,7 +166,11 @@ weft__scope_cancelled(struct scope *s)
     weft_time earliest = WEFT_FOREVER;
     if (!remembers(s, epoch, &earliest)) {
         earliest = WEFT_FOREVER;
-        if (!survey(s, epoch, &earliest)) return true;
+        struct scope *found = survey(s, epoch, &earliest);
+        if (found) {
+            doom(s, found);
+            return true;
+        }
         remember(s, epoch, earliest);
     }
     if (earliest == WEFT_FOREVER) {

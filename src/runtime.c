@@ -293,6 +293,7 @@ start_workers(const struct config *config, int first)
     }
     weft__sched.oversubscribed = n > weft__topology_usable_cores(runtime.topology);
     store_relaxed(&weft__sched.root.cancelled, 0); /* relaxed: published by the state, as the next */
+    store_relaxed(&weft__sched.root.doomed, false);
     store_relaxed(&weft__sched.root.clean, 0);
     store_relaxed(&weft__sched.root.seen, 0);
     store_relaxed(&weft__sched.root.deadline, WEFT_FOREVER);

@@ -85,6 +85,7 @@ weft_scope_open(weft_scope *public, unsigned flags, weft_time deadline)
     store_relaxed(&s->won, false);
     store_relaxed(&s->eventful, flags != 0);
     store_relaxed(&s->anchored, false);
+    store_relaxed(&s->doomed, false);
     s->sheltered = (flags & WEFT_SHIELD) || me.current->sheltered;
     s->warm = false;
     store_relaxed(&s->deadline, WEFT_FOREVER);

@@ -34,6 +34,7 @@ struct scope {
     _Atomic bool won;          /* a member completed, of a WEFT_RACE */
     _Atomic bool eventful;     /* closing it takes a closer look */
     _Atomic bool anchored;     /* it and all around it are linked */
+    _Atomic bool doomed;       /* it was found cancelled, by itself or from outside: so it stays */
     bool sheltered;            /* there is a WEFT_SHIELD between it and the root, or it is one */
     bool warm;                 /* the rest is initialised.  Under lock */
     _Atomic weft_time deadline;
