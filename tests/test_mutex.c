@@ -380,11 +380,13 @@ WORKER_TEST(mutex, barging,
     note(&c.journal, 'b');
     give_turns(3); /* the first is woken in vain */
     CHECK_INT(weft_mutex_unlock(&c.m), 0);
-    CHECK(weft_mutex_trylock(&c.m));
-    note(&c.journal, 'b');
-    CHECK_INT(weft_mutex_unlock(&c.m), 0);
+    bool again = weft_mutex_trylock(&c.m); /* but not if the first has waited for so long by now that it was given it */
+    if (again) {
+        note(&c.journal, 'b');
+        CHECK_INT(weft_mutex_unlock(&c.m), 0);
+    }
     disperse(&c);
-    CHECK_STR(c.journal.text, "bb12345");
+    CHECK_STR(c.journal.text, again ? "bb12345" : "b12345");
 }
 
 /* How often the owner can take it again before it has to wait for its turn. */
