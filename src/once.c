@@ -23,7 +23,6 @@
 #include <weft/runtime.h>
 #include <weft/timer.h>
 
-#include <pthread.h>
 #include <stdlib.h>
 
 enum once_state { NEW, RUNNING, DONE };
@@ -48,7 +47,7 @@ opened(weft_once_t *o)
 static const void *
 caller(const struct context *c)
 {
-    return c ? (const void *)c->task : (const void *)(uintptr_t)pthread_self();
+    return c ? (const void *)c->task : (const void *)weft__thread_id();
 }
 
 /* Can the runner not go on before the caller has? */

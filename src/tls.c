@@ -53,12 +53,12 @@ weft__offload_set(struct offload *job)
     weft__tls_offload = job;
 }
 
-static _Thread_local struct scope *thread_scope;
+__attribute__((tls_model("initial-exec"), visibility("hidden"))) _Thread_local struct scope *weft__tls_scope;
 
 weft__noinline struct scope *
 weft__thread_scope(void)
 {
-    struct scope *s = thread_scope;
+    struct scope *s = weft__tls_scope;
     __asm__ volatile("" : "+r"(s));
     return s;
 }
@@ -67,5 +67,5 @@ weft__noinline void
 weft__thread_scope_set(struct scope *s)
 {
     __asm__ volatile("" : "+r"(s));
-    thread_scope = s;
+    weft__tls_scope = s;
 }

@@ -260,7 +260,7 @@ deadline(void)
 static const struct instance {
     const char *title;
     void (*run)(void);
-} instances[] = {{"any", any}, {"all", all}, {"failfast", failfast}, {"twice", twice}, {"deadline", deadline}};
+} instances[] = {{"failfast", failfast}, {"all", all}, {"twice", twice}, {"deadline", deadline}, {"any", any}};
 
 const char *
 explore_title(int index)
