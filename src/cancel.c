@@ -353,13 +353,6 @@ next_walk(void)
     return s;
 }
 
-static void
-interrupt(struct parker *p)
-{
-    p->index = PARK_INTERRUPTED;
-    p->code = WEFT_ECANCELED;
-}
-
 /* C4, for one scope: claims what is parked there, and queues the children.  Under its lock. */
 static void
 claim_all(struct scope *s, struct runlist *woken)
@@ -367,21 +360,14 @@ claim_all(struct scope *s, struct runlist *woken)
     for (struct list_node *n = s->listed.head; n; n = n->next) {
         struct context *c = weft__container(n, struct context, listing);
         if (!weft__park_claim_any(&c->parker)) continue;
-        interrupt(&c->parker);
-        weft__runlist_append(woken, &c->run); /* a claimed context is in no queue: its link is free */
+        weft__park_interrupt(&c->parker, WEFT_ECANCELED);
+        weft__runlist_append(woken, &c->run);
     }
     for (struct list_node *n = s->children.head; n; n = n->next) {
         struct scope *child = weft__container(n, struct scope, sibling);
         weft__scope_pin(child);
         (void)walk_later(child); /* it is this thread that walks */
     }
-}
-
-static void
-wake_all(struct runlist *woken)
-{
-    for (struct runnable *r; (r = weft__runlist_pop(woken));)
-        weft__park_wake(&weft__container(r, struct context, run)->parker, true);
 }
 
 /* Calls the callbacks of s, one at a time: each may be deleted while it runs, or before. */
@@ -408,7 +394,7 @@ walk(struct scope *s)
     weft__scope_lock(s);
     claim_all(s, &woken);
     weft__unlock(&s->lock);
-    wake_all(&woken);
+    weft__park_wake_all(&woken);
     call_back(s);
     if (!s->home) weft__blocked_cancel(s);
     weft__scope_drop(s, 1);
@@ -515,7 +501,7 @@ weft_cancel(weft_task *t)
     if (weft__task_phase(weft__task_ticket(t)) == PHASE_RUNNING) p = deliver(t, &s); /* C4 */
     weft__unlock(&t->lock);
     if (p) {
-        interrupt(p);
+        weft__park_interrupt(p, WEFT_ECANCELED);
         weft__park_wake(p, false);
     }
     if (s) walk_from(s);

@@ -121,14 +121,6 @@ weft__deque_at_bottom(const struct deque *d, uint32_t index)
     return (uint32_t)load_relaxed(&d->bottom) - 1 == index; /* relaxed: the owner's own store */
 }
 
-/* Owner of a deque that is not empty: the lowest entry, stale or not.  A thief may take it meanwhile. */
-static inline struct entry
-weft__deque_lowest(const struct deque *d)
-{
-    /* relaxed: the owner's own stores */
-    return weft__deque_read(load_relaxed(&d->array), load_relaxed(&d->bottom) - 1);
-}
-
 /* Owner: the index of the next push. */
 static inline uint32_t
 weft__deque_index(const struct deque *d)

@@ -142,9 +142,8 @@ cancel_one(struct stack *s, void *arg)
     uint64_t seen = c ? weft__park_see(&c->parker) : 0;
     /* relaxed: written before the park was armed; if it is over the claim fails */
     if (!seen || load_relaxed(&c->sheltered) || !weft__park_claim_seen(&c->parker, seen)) return;
-    c->parker.index = PARK_INTERRUPTED;
-    c->parker.code = WEFT_ECANCELED;
-    weft__runlist_append(woken, &c->run); /* a claimed context is in no queue: its link is free */
+    weft__park_interrupt(&c->parker, WEFT_ECANCELED);
+    weft__runlist_append(woken, &c->run);
 }
 
 void
@@ -155,6 +154,5 @@ weft__sched_cancel_root(void)
     (void)weft__scope_cancel(&weft__sched.root, WEFT_ECANCELED, false);
     weft__fence_heavy(); /* C3: pairs with L3 [cancel] */
     weft__stack_each(cancel_one, &woken);
-    for (struct runnable *r; (r = weft__runlist_pop(&woken));)
-        weft__park_wake(&weft__container(r, struct context, run)->parker, true);
+    weft__park_wake_all(&woken);
 }

@@ -102,7 +102,7 @@ weft__scope_await(struct scope *s, struct context *c, const char *reason, bool c
     struct waiter closer;
     while (load_acquire(&s->others) + s->own * SCOPE_MEMBER != 0) { /* acquire: pairs with D1 */
         if (deadline == WEFT_NOW) return WEFT_EAGAIN;
-        if (cancellable && c) weft__scope_park(c, c->task, c->task->scope); /* takes the locks of scopes */
+        if (cancellable && c) weft__scope_park(c); /* not under s's lock */
         weft__scope_lock(s);
         int64_t own = s->own * SCOPE_MEMBER + SCOPE_AWAITED;
         int64_t left = add_acq_rel(&s->others, own) + own; /* A1 */
@@ -185,7 +185,7 @@ weft__scope_ended(struct scope *s, weft_task *t)
     struct waiter *w;
     weft__scope_lock(s);
     s->live--;
-    if (s->flags & WEFT_KEEP) {
+    if (t && (s->flags & WEFT_KEEP)) {
         weft_task_retain(t);
         if ((w = weft__waiter_claim_first(&s->nexters))) {
             *(weft_task **)w->slot = t;
@@ -207,7 +207,7 @@ weft__scope_admit(struct scope *s, struct context *c)
     struct wait wait;
     struct waiter registration;
     if (weft__cancelled(c)) return WEFT_ECANCELED;
-    if (c) weft__scope_park(c, c->task, c->task->scope);
+    if (c) weft__scope_park(c);
     weft__scope_lock(s);
     if (s->live < s->limit && weft__list_empty(&s->spawners)) {
         s->live++;
@@ -223,18 +223,6 @@ weft__scope_admit(struct scope *s, struct context *c)
     weft__wait_withdraw(&registration, &s->spawners);
     weft__unlock(&s->lock);
     return rc;
-}
-
-void
-weft__scope_refuse(struct scope *s)
-{
-    struct list ready = {NULL, NULL};
-    weft__scope_lock(s);
-    s->live--;
-    give_up(s, &ready);
-    admit(s, &ready);
-    weft__unlock(&s->lock);
-    weft__waiter_wake_all(&ready);
 }
 
 void

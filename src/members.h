@@ -17,9 +17,6 @@ void weft__scope_failed(struct scope *s, int code);
 /* Waits until one more may be spawned, and counts it.  WEFT_ECANCELED: it was not. */
 int weft__scope_admit(struct scope *s, struct context *c);
 
-/* It was not spawned after all. */
-void weft__scope_refuse(struct scope *s);
-
 void weft__scope_relimit(struct scope *s, size_t n);
 
 #endif

@@ -138,6 +138,13 @@ weft__park_wake(struct parker *p, bool crowd)
     weft__ready(p->context, crowd);
 }
 
+void
+weft__park_wake_all(struct runlist *l)
+{
+    for (struct runnable *r; (r = weft__runlist_pop(l));)
+        weft__park_wake(&weft__container(r, struct context, run)->parker, true);
+}
+
 bool
 weft__park_is_saved(const struct parker *p)
 {

@@ -83,6 +83,17 @@ void weft__park_wake(struct parker *p, bool crowd);
 /* Has the wake already come?  Then there is no need to switch away. */
 bool weft__park_woken(const struct parker *p);
 
+/* After a claim: no registration wakes p, but a deadline or a cancellation. */
+static inline void
+weft__park_interrupt(struct parker *p, int code)
+{
+    p->index = PARK_INTERRUPTED;
+    p->code = code;
+}
+
+/* Lets the claimed contexts of l go on, in order: a claimed context is in no queue, so its link is free. */
+void weft__park_wake_all(struct runlist *l);
+
 /* After a claim, instead of the wake: is the context saved, so that the claimer may run it itself? */
 bool weft__park_is_saved(const struct parker *p);
 

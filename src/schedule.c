@@ -64,7 +64,7 @@ begin_park(struct context *c, uint64_t *ticket)
     bool permit = load_relaxed(&t->flags) & TASK_PERMIT; /* relaxed: under the lock */
     if (!permit) {
         t->place = c;
-        weft__scope_park(c, t, t->scope);
+        weft__scope_park(c);
         *ticket = weft__park_arm(&c->parker, "park", true);
         set_flags(t, TASK_PARKED, 0);
     }

@@ -284,7 +284,7 @@ new_target(struct worker *w, struct entry e)
     if (w->context) w->context->leaving = true;
     struct scope *scope = t->scope;
     weft__task_end_unrun(t, WEFT_ENOMEM);
-    if (scope->outer) weft__scope_drop(scope, 1);
+    weft__scope_leave(scope, NULL);
     if (w->context) w->context->leaving = false;
     weft__sched_ended(w, daemon);
     return NULL;

@@ -59,6 +59,14 @@ weft__context_fast(void)
     return w ? w->context : NULL;
 }
 
+/* The scope that the caller is in: c, the running context, or NULL, a plain thread. */
+static inline struct scope *
+weft__scope_here(const struct context *c)
+{
+    struct scope *s = c ? c->task->scope : weft__thread_scope();
+    return s ? s : &weft__sched.root;
+}
+
 /* Does the calling worker have nothing that others could steal, where there are others?  false on a plain thread. */
 bool weft__sched_hungry(void);
 

@@ -23,9 +23,7 @@ static struct caller
 find_caller(void)
 {
     struct context *c = weft__context_fast();
-    if (weft__likely(c != NULL)) return (struct caller){c, c->task, c->task->scope};
-    struct scope *s = weft__thread_scope();
-    return (struct caller){NULL, NULL, s ? s : &weft__sched.root};
+    return (struct caller){c, c ? c->task : NULL, weft__scope_here(c)};
 }
 
 static void
@@ -286,7 +284,7 @@ weft_scope_next_until(weft_scope *public, weft_task **t, weft_time deadline)
     struct waiter registration;
     if (!t || !(s->flags & WEFT_KEEP)) return WEFT_EINVAL;
     if (weft__cancelled(c)) return WEFT_ECANCELED;
-    if (c) weft__scope_park(c, c->task, c->task->scope);
+    if (c) weft__scope_park(c);
     weft__scope_lock(s);
     int rc = take_kept(s, t);
     if (rc != WEFT_EAGAIN || deadline == WEFT_NOW) {

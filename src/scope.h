@@ -91,13 +91,6 @@ bool weft__scope_reason(const struct scope *s, int *reason, bool *late);
 /* Before the running task of c begins a park that a cancellation may end: lists c where the cancellation finds it. */
 void weft__scope_list(struct context *c);
 
-static inline void
-weft__scope_park(struct context *c, const weft_task *t, const struct scope *s)
-{
-    /* relaxed: written by c alone */
-    if (weft__unlikely(load_relaxed(&c->listed_for) != t || c->listed != s)) weft__scope_list(c);
-}
-
 /* c leaves the scope in which it is listed. */
 void weft__scope_unlist(struct context *c);
 
@@ -122,7 +115,7 @@ void weft__scope_drop(struct scope *s, int64_t n);
 /* t, a member, is about to end in phase with code: what that means by the policy of its scope. */
 void weft__scope_outcome(weft_task *t, unsigned phase, int code);
 
-/* SCOPE_COUNTED only.  t has ended: it is kept, and others may be spawned. */
+/* SCOPE_COUNTED only.  t has ended: it is kept, and others may be spawned.  NULL: one was not spawned after all. */
 void weft__scope_ended(struct scope *s, weft_task *t);
 
 /* Keeps s from being closed until it is dropped. */

@@ -28,8 +28,7 @@ find_maker(struct maker *m)
     struct context *c = m->worker ? m->worker->context : NULL;
     m->context = c;
     m->cache = m->worker ? &m->worker->tasks : NULL;
-    m->scope = c ? c->task->scope : weft__thread_scope();
-    if (!m->scope) m->scope = &weft__sched.root;
+    m->scope = weft__scope_here(c);
     return m->worker ? 0 : weft__runtime_need();
 }
 
@@ -116,16 +115,13 @@ static int
 enter_scope(struct worker **w, weft_task *t)
 {
     struct context *c = *w ? (*w)->context : NULL;
-    const struct scope *current = c ? c->task->scope : weft__thread_scope();
-    if (t->scope != &weft__sched.root && t->scope != current && !is_around(current, t->scope))
-        return WEFT_EINVAL;                      /* a task that was made earlier */
-    if (load_relaxed(&t->flags) & TASK_MEMBER) { /* relaxed: constant */
+    if (!is_around(weft__scope_here(c), t->scope)) return WEFT_EINVAL; /* a task that was made earlier */
+    if (load_relaxed(&t->flags) & TASK_MEMBER) {                       /* relaxed: constant */
         int rc = weft__scope_admit(t->scope, c);
         if (rc < 0) return rc;
         *w = c ? c->worker : NULL;
     }
-    if (c) weft__scope_enter(t->scope, c);
-    else if (t->scope->outer) weft__scope_pin(t->scope);
+    weft__scope_enter(t->scope, c);
     return 0;
 }
 
@@ -133,10 +129,8 @@ enter_scope(struct worker **w, weft_task *t)
 static void
 leave_scope(struct worker *w, weft_task *t)
 {
-    struct context *c = w ? w->context : NULL;
-    if (c) weft__scope_leave(t->scope, c);
-    else if (t->scope->outer) weft__scope_drop(t->scope, 1);
-    if (load_relaxed(&t->flags) & TASK_MEMBER) weft__scope_refuse(t->scope); /* relaxed: constant */
+    weft__scope_leave(t->scope, w ? w->context : NULL);
+    if (load_relaxed(&t->flags) & TASK_MEMBER) weft__scope_ended(t->scope, NULL); /* relaxed: constant */
 }
 
 /* Schedules t: bound to home, unless that is NULL. */

@@ -260,6 +260,14 @@ weft__cancelled(const struct context *c)
     return c ? weft__task_cancelled(c->task) : weft__thread_cancelled();
 }
 
+/* Before c, the running context, begins a park that a cancellation may end.  Takes the locks of scopes. */
+static inline void
+weft__scope_park(struct context *c)
+{
+    /* relaxed: written by c alone */
+    if (weft__unlikely(load_relaxed(&c->listed_for) != c->task || c->listed != c->task->scope)) weft__scope_list(c);
+}
+
 /* The outermost task of a context has nothing below it but that. */
 static inline void
 weft__task_found(weft_task *t, struct context *c)

@@ -201,8 +201,7 @@ notify(struct due due)
         weft__scope_expire(due.scope);
         return;
     }
-    due.parker->index = PARK_INTERRUPTED;
-    due.parker->code = WEFT_ETIMEDOUT;
+    weft__park_interrupt(due.parker, WEFT_ETIMEDOUT);
     weft__park_wake(due.parker, true); /* in order: one that is alone must not overtake those of the last poll */
 }
 

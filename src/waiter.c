@@ -20,7 +20,7 @@ weft__wait_begin(struct wait *w, struct context *c, const char *reason, bool can
 {
     if (c) {
         w->parker = &c->parker;
-        if (cancellable) weft__scope_park(c, c->task, c->task->scope);
+        if (cancellable) weft__scope_park(c);
     } else {
         w->parker = &w->thread;
         w->thread.context = NULL;
@@ -99,8 +99,7 @@ weft__blocked_cancel(const struct scope *s)
         for (struct list_node *node = blocked.waits.head; node && n < BATCH; node = node->next) {
             struct wait *w = weft__container(node, struct wait, blocked);
             if (w->scope != s || !weft__park_claim(w->parker, w->ticket)) continue;
-            w->parker->index = PARK_INTERRUPTED;
-            w->parker->code = WEFT_ECANCELED;
+            weft__park_interrupt(w->parker, WEFT_ECANCELED);
             woken[n++] = w->parker;
         }
         weft__unlock(&blocked.lock);
@@ -130,6 +129,15 @@ weft__blocked_threads(int first, struct blocked_thread *out, int most)
     return count;
 }
 
+/* Is there a reason not to park at all?  0: no, or somebody was faster, and the wake is on its way. */
+static inline int
+refuse(struct wait *w, const struct context *c, weft_time deadline)
+{
+    if (w->cancellable && weft__task_cancelled(c->task) && interrupt_own(w)) return WEFT_ECANCELED; /* L4 */
+    if (deadline != WEFT_FOREVER && weft_now() >= deadline && interrupt_own(w)) return WEFT_ETIMEDOUT;
+    return 0;
+}
+
 int
 weft__wait_park(struct wait *w, weft_time deadline)
 {
@@ -139,22 +147,16 @@ weft__wait_park(struct wait *w, weft_time deadline)
     store_release(&c->task->waiting, true); /* weft_schedule refuses what it can see parked; weft_cancel looks for it */
     /* Between the first check and the arming a cancellation may have walked by without finding anybody: either its
      * walk sees the armed word, or this load sees its flag. */
-    weft__fence_light();                                                       /* L3: pairs with C3 [cancel] */
-    if (w->cancellable && weft__task_cancelled(c->task) && interrupt_own(w)) { /* L4 */
-        store_relaxed(&c->task->waiting, false);                               /* relaxed: as above */
-        return WEFT_ECANCELED;
+    weft__fence_light(); /* L3: pairs with C3 [cancel] */
+    int rc = refuse(w, c, deadline);
+    if (rc == 0) {
+        if (deadline != WEFT_FOREVER) weft__timer_add(&w->timer, deadline, w->parker, w->ticket);
+        weft__suspend(c);
+        if (deadline != WEFT_FOREVER) weft__timer_del(&w->timer);
+        rc = c->parker.code;
     }
-    if (deadline != WEFT_FOREVER) {
-        if (weft_now() >= deadline && interrupt_own(w)) {
-            store_relaxed(&c->task->waiting, false); /* relaxed: as above */
-            return WEFT_ETIMEDOUT;
-        }
-        weft__timer_add(&w->timer, deadline, w->parker, w->ticket);
-    }
-    weft__suspend(c);
-    store_relaxed(&c->task->waiting, false);
-    if (deadline != WEFT_FOREVER) weft__timer_del(&w->timer);
-    return c->parker.code;
+    store_relaxed(&c->task->waiting, false); /* relaxed: as above */
+    return rc;
 }
 
 void

@@ -1,7 +1,5 @@
 /* fault_descriptors.c - everything that makes a task, when there is no descriptor left, and no memory for more. */
-#include "fault_kit.h"
-
-static _Atomic int runs;
+#include "fault_bodies.h"
 
 static int
 count(void *arg)
@@ -9,36 +7,6 @@ count(void *arg)
     (void)arg;
     atomic_fetch_add(&runs, 1);
     return 0;
-}
-
-static int
-piece(size_t begin, size_t end, void *ctx)
-{
-    (void)ctx;
-    atomic_fetch_add(&runs, (int)(end - begin));
-    return 0;
-}
-
-static int
-map(size_t begin, size_t end, void *acc, void *ctx)
-{
-    (void)ctx;
-    *(long *)acc += (long)(end - begin);
-    return 0;
-}
-
-static void
-combine(void *into, const void *from, void *ctx)
-{
-    (void)ctx;
-    *(long *)into += *(const long *)from;
-}
-
-static int
-feed(weft_channel *c, void *arg)
-{
-    (void)arg;
-    return weft_channel_put(c, &(int){5});
 }
 
 /* Every one of them needs the first descriptor of a slab. */

@@ -1,11 +1,9 @@
 /* fault_start.c - starting and stopping, with faults. */
-#include "fault_kit.h"
+#include "fault_bodies.h"
 
 #include <stdlib.h>
 
 enum { F_STARTING = F_MEMORY | F_THREAD | F_ATFORK | F_FUTEX };
-
-static _Atomic int runs;
 
 static int
 count(void *arg)
@@ -98,37 +96,7 @@ FAULT_SCENARIO(run_bound, F_ALL, "run: the caller's affinity is what it was, wha
     run_root(&cfg, 1);
 }
 
-/* The calls that start the runtime if it does not run. */
-static int
-piece(size_t begin, size_t end, void *ctx)
-{
-    (void)ctx;
-    atomic_fetch_add(&runs, (int)(end - begin));
-    return 0;
-}
-
-static int
-map(size_t begin, size_t end, void *acc, void *ctx)
-{
-    (void)ctx;
-    *(long *)acc += (long)(end - begin);
-    return 0;
-}
-
-static void
-combine(void *into, const void *from, void *ctx)
-{
-    (void)ctx;
-    *(long *)into += *(const long *)from;
-}
-
-static int
-feed(weft_channel *c, void *arg)
-{
-    (void)arg;
-    int rc = weft_channel_put(c, &(int){5});
-    return rc;
-}
+/* ---- The calls that start the runtime if it does not run ---- */
 
 /* What a call that was armed and has started the runtime leaves running is stopped. */
 static void

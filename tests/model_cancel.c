@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "model_scope.h"
+#include "model_instance.h"
 
 enum { TASKS = 2 };
 
@@ -225,27 +226,9 @@ grant(void)
     assert(first != second && semaphore.permits == 0);
 }
 
-static const struct instance {
-    const char *title;
-    void (*run)(void);
-    bool symmetric; /* fences: as where the kernel has no membarrier */
-} instances[] = {
+static const struct instance instances[] = {
     {"cancel", cancel, false},
     {"cancel, symmetric fences", cancel, true},
     {"grant", grant, true},
+    {NULL, NULL, false},
 };
-
-const char *
-explore_title(int index)
-{
-    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
-}
-
-int
-main(void)
-{
-    const struct instance *i = &instances[explore_case];
-    weft__fence_asymmetric = !i->symmetric;
-    i->run();
-    return 0;
-}

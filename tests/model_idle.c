@@ -23,6 +23,8 @@
 
 #include "deadlock.h"
 
+#include "model_instance.h"
+
 static _Atomic uint32_t ran[TASKS];    /* a futex word for each task */
 static int partner[TASKS] = {0, 1, 2}; /* the task waits, running, until this one runs: does not, if that is itself */
 
@@ -190,11 +192,7 @@ leave(void)
     assert(!i->sentinel);
 }
 
-static const struct instance {
-    const char *title;
-    void (*run)(void);
-    bool symmetric; /* fences: as where the kernel has no membarrier */
-} instances[] = {
+static const struct instance instances[] = {
     {"push", push_one, false},
     {"push, symmetric fences", push_one, true},
     {"alone", push_alone, true},
@@ -204,19 +202,5 @@ static const struct instance {
     {"found", push_while_finding, true},
     {"mixed", push_mixed, true},
     {"leave", leave, true},
+    {NULL, NULL, false},
 };
-
-const char *
-explore_title(int index)
-{
-    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
-}
-
-int
-main(void)
-{
-    const struct instance *i = &instances[explore_case];
-    weft__fence_asymmetric = !i->symmetric;
-    i->run();
-    return 0;
-}

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "model_scope.h"
+#include "model_instance.h"
 
 enum { WORKERS = 2, TASKS = 1 };
 
@@ -421,28 +422,9 @@ tasks_make_tasks(void)
     pthread_join(threads[0], NULL);
 }
 
-static const struct instance {
-    const char *title;
-    void (*run)(void);
-    bool symmetric; /* fences: as where the kernel has no membarrier */
-} instances[] = {
+static const struct instance instances[] = {
     {"last", last_two, true},           {"root", last_with_root, true},
     {"stop", stop_at_the_end, true},    {"stop, asymmetric fences", stop_at_the_end, false},
     {"spawn", spawn_late, true},        {"leave", leave_late, true},
-    {"tasks", tasks_make_tasks, false},
+    {"tasks", tasks_make_tasks, false}, {NULL, NULL, false},
 };
-
-const char *
-explore_title(int index)
-{
-    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
-}
-
-int
-main(void)
-{
-    const struct instance *i = &instances[explore_case];
-    weft__fence_asymmetric = !i->symmetric;
-    i->run();
-    return 0;
-}

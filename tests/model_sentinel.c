@@ -27,6 +27,8 @@
 
 #include "waiter.h"
 
+#include "model_instance.h"
+
 enum { TICK = 1 << 13, LOOKS = 30 };
 
 static _Atomic uint32_t ran[TASKS], never;
@@ -251,29 +253,10 @@ watch(void)
     await(&ran[1]);
 }
 
-static const struct instance {
-    const char *title;
-    void (*run)(void);
-    bool symmetric; /* fences: as where the kernel has no membarrier */
-} instances[] = {
+static const struct instance instances[] = {
     {"deadline", deadline, true}, {"nearer", nearer, true},
     {"raised", raised, true},     {"pass", pass, true},
     {"handoff", handoff, true},   {"again", again, true},
     {"calm", calm, false},        {"calm, symmetric fences", calm, true},
-    {"watch", watch, true},
+    {"watch", watch, true},       {NULL, NULL, false},
 };
-
-const char *
-explore_title(int index)
-{
-    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
-}
-
-int
-main(void)
-{
-    const struct instance *i = &instances[explore_case];
-    weft__fence_asymmetric = !i->symmetric;
-    i->run();
-    return 0;
-}

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "model_scope.h"
+#include "model_instance.h"
 
 enum { DEADLINE = 10 << 13 }; /* ten ticks */
 
@@ -166,26 +167,8 @@ two_polls(void)
     run(false, 2);
 }
 
-static const struct instance {
-    const char *title;
-    void (*run)(void);
-    bool symmetric; /* fences: as where the kernel has no membarrier */
-} instances[] = {
+static const struct instance instances[] = {
     {"wake", wake_and_poll, true},
     {"polls", two_polls, true},
+    {NULL, NULL, false},
 };
-
-const char *
-explore_title(int index)
-{
-    return index < (int)weft__countof(instances) ? instances[index].title : NULL;
-}
-
-int
-main(void)
-{
-    const struct instance *i = &instances[explore_case];
-    weft__fence_asymmetric = !i->symmetric;
-    i->run();
-    return 0;
-}
