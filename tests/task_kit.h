@@ -89,17 +89,18 @@ spin_until(_Atomic int *word, int value)
     while (atomic_load(word) < value) sched_yield();
 }
 
-/* The order in which things happened. */
+/* The order in which things happened; what is below length can be read when all have been noted. */
 struct journal {
-    _Atomic int length;
+    _Atomic int length, begun;
     char text[256];
 };
 
 static inline void
 note(struct journal *j, char what)
 {
-    int i = atomic_fetch_add(&j->length, 1);
+    int i = atomic_fetch_add(&j->begun, 1);
     if (CHECK(i < (int)sizeof j->text - 1)) j->text[i] = what;
+    atomic_fetch_add(&j->length, 1);
 }
 
 /* Small numbers that are the same for the same seed. */
