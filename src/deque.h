@@ -97,6 +97,17 @@ weft__deque_push(struct deque *d, struct runnable *item, uint64_t tag)
     return true;
 }
 
+/* O1 to O6 for i, the index of the lowest entry, which is live and has no stale one above it. */
+static inline bool
+weft__deque_pop_at(struct deque *d, int64_t i)
+{
+    store_release(&d->bottom, i); /* O1: release, see "Slots" */
+    if (d->alone) return true;
+    weft__fence();                     /* O2: pairs with T2 [deque] */
+    int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
+    return weft__likely(t < i) || weft__deque_pop_last(d, t, i + 1, i);
+}
+
 /* Owner: removes the entry at index (its lower bits), which is live, if it is the lowest and no stale one is above it.
  * false: use the others. */
 static inline bool
@@ -107,11 +118,18 @@ weft__deque_pop_this(struct deque *d, uint32_t index)
     if (weft__unlikely(d->stale > 0) && i > load_relaxed(&d->top) &&         /* relaxed: a lower bound will do */
         weft__deque_stale(weft__deque_read(load_relaxed(&d->array), i - 1))) /* relaxed: the owner's own store */
         return false;
-    store_release(&d->bottom, i); /* O1: release, see "Slots" */
-    if (d->alone) return true;
-    weft__fence();                     /* O2: pairs with T2 [deque] */
-    int64_t t = load_relaxed(&d->top); /* O3: relaxed, O2 orders it */
-    return weft__likely(t < i) || weft__deque_pop_last(d, t, i + 1, i);
+    return weft__deque_pop_at(d, i);
+}
+
+/* Owner: as weft__deque_pop, quick where there are no stale entries. */
+static inline bool
+weft__deque_pop_lowest(struct deque *d, struct entry *out)
+{
+    int64_t i = load_relaxed(&d->bottom) - 1;    /* relaxed: only the owner stores it */
+    if (i < load_relaxed(&d->top)) return false; /* relaxed: a lower bound will do */
+    if (weft__unlikely(d->stale > 0)) return weft__deque_pop(d, out);
+    *out = weft__deque_read(load_relaxed(&d->array), i); /* relaxed: the owner's own store */
+    return weft__deque_pop_at(d, i);
 }
 
 /* Owner: may the entry at index be the lowest? */

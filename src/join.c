@@ -281,22 +281,6 @@ weft__join_always(weft_task *t, bool *stackless)
     return take_code(t);
 }
 
-/* A member of s at the bottom of w's deque that c may run in place, popped and claimed; NULL: what is there is something
- * else, and stays. */
-static weft_task *
-pop_member(struct worker *w, struct context *c, const struct scope *s)
-{
-    struct entry e;
-    if (weft__deque_size(&w->deque) == 0 || !weft__deque_pop(&w->deque, &e)) return NULL;
-    weft_task *t = weft__container(e.item, weft_task, run);
-    if (weft__unlikely(t->scope != s || !may_run_in_place(c, t))) {
-        weft__sched_push(w, t, e.tag);
-        return NULL;
-    }
-    weft__task_claim_owned(t, e.tag);
-    return t;
-}
-
 /* Can t, a member that c ran in place, or is about to, end without anybody seeing it? */
 static inline bool
 is_alone(const struct context *c, const weft_task *t)
@@ -306,18 +290,40 @@ is_alone(const struct context *c, const weft_task *t)
                         load_relaxed(&t->home) == c->worker->tasks.home);
 }
 
+/* As weft__task_clean, of members without flags. */
+static inline bool
+is_clean(const struct scope *s)
+{
+    return weft__likely(load_relaxed(&s->clean) == load_relaxed(&weft__cancel_epoch)); /* relaxed: as there */
+}
+
+/* Runs t, which was popped from the deque with the tag, if it is a member of s that c may run in place; else puts it
+ * back: false. */
+static weft__noinline bool
+run_member(struct context *c, const struct scope *s, weft_task *t, uint64_t tag)
+{
+    if (t->scope != s || !may_run_in_place(c, t)) {
+        weft__sched_push(c->worker, t, tag);
+        return false;
+    }
+    weft__task_claim_owned(t, tag);
+    run_in_place(c, t);
+    weft__sched_spend(c, COST_JOIN);
+    return true;
+}
+
 void weft__calls_body
 weft__join_members(struct context *c, struct scope *s)
 {
-    weft_task *t;
-    while (s->own != 0 && (t = pop_member(c->worker, c, s))) {
-        int code = 0;
-        if (weft__unlikely(!is_alone(c, t) || weft__task_cancelled(t))) {
-            run_in_place(c, t);
-            weft__sched_spend(c, COST_JOIN);
+    struct entry e;
+    while (s->own != 0 && weft__deque_pop_lowest(&c->worker->deque, &e)) {
+        weft_task *t = weft__container(e.item, weft_task, run);
+        if (weft__unlikely(t->scope != s || !may_run_plain(c, t) || !is_alone(c, t) || !is_clean(s))) {
+            if (!run_member(c, s, t, e.tag)) return;
             continue;
         }
-        code = call_in_place(c, t, weft__task_body);
+        weft__task_claim_owned(t, e.tag);
+        int code = call_in_place(c, t, weft__task_body);
         if (weft__unlikely(code < 0 || !is_alone(c, t))) {
             end_member(c, t, code);
             continue;

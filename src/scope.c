@@ -12,6 +12,9 @@
 #include "tls.h"
 #include "waiter.h"
 
+#include <stddef.h>
+#include <string.h>
+
 /* The caller: a context and its task, or a plain thread and the scope it is in. */
 struct caller {
     struct context *c;
@@ -57,39 +60,52 @@ set_deadline(struct scope *s, weft_time deadline)
     else add_seq_cst(&weft__cancel_epoch, 1); /* all who are under it look again */
 }
 
-void
-weft_scope_open(weft_scope *public, unsigned flags, weft_time deadline)
+/* Makes s a scope of the caller, in outer; clean: as struct scope has it. */
+static inline void
+begin(struct scope *s, struct scope *outer, struct context *home, weft_task *owner, uint64_t clean)
 {
-    struct scope *s = weft__scope(public);
+    memset(&s->own, 0, offsetof(struct scope, flags) - offsetof(struct scope, own));
+    store_relaxed(&s->clean, clean); /* relaxed, as all here: not known to others yet */
+    s->outer = outer;
+    s->home = home;
+    s->owner = owner;
+    s->flags = 0;
+    s->sheltered = outer->sheltered;
+    store_relaxed(&s->deadline, WEFT_FOREVER);
+}
+
+static weft__noinline void
+open_slow(struct scope *s, unsigned flags, weft_time deadline)
+{
     struct caller me = find_caller();
     if (flags & ~(unsigned)SCOPE_PUBLIC) {
         weft__misuse("weft_scope_open: a flag is unknown");
         flags &= SCOPE_PUBLIC;
     }
     if (flags & (WEFT_RACE | WEFT_KEEP)) flags |= SCOPE_COUNTED;
-    /* relaxed, as all here: not known to others yet */
+    /* relaxed, as in begin */
     bool plain = !flags && !(me.task && (load_relaxed(&me.task->flags) & TASK_CANCEL));
-    store_relaxed(&s->clean, plain ? load_relaxed(&me.current->clean) : 0);
-    s->outer = me.current;
-    s->home = me.c;
-    s->owner = me.task;
-    s->own = 0;
-    store_relaxed(&s->others, 0);
+    begin(s, me.current, me.c, me.task, plain ? load_relaxed(&me.current->clean) : 0);
     s->flags = flags;
-    store_relaxed(&s->lock.held, 0);
-    store_relaxed(&s->cancelled, 0);
-    store_relaxed(&s->error, 0);
-    store_relaxed(&s->interrupted, false);
-    store_relaxed(&s->won, false);
+    s->sheltered |= (flags & WEFT_SHIELD) != 0;
     store_relaxed(&s->eventful, flags != 0);
-    store_relaxed(&s->anchored, false);
-    store_relaxed(&s->doomed, false);
-    s->sheltered = (flags & WEFT_SHIELD) || me.current->sheltered;
-    s->warm = false;
-    store_relaxed(&s->deadline, WEFT_FOREVER);
-    store_relaxed(&s->seen, 0);
     set_current(&me, s);
     if (weft__unlikely(deadline != WEFT_FOREVER)) set_deadline(s, deadline);
+}
+
+void
+weft_scope_open(weft_scope *public, unsigned flags, weft_time deadline)
+{
+    struct scope *s = weft__scope(public);
+    struct context *c = weft__context_fast();
+    weft_task *t = c ? c->task : NULL;
+    /* relaxed: TASK_CANCEL is found at the next cancellation point at the latest */
+    if (weft__unlikely(!t || flags || deadline != WEFT_FOREVER || load_relaxed(&t->flags))) {
+        open_slow(s, flags, deadline);
+        return;
+    }
+    begin(s, t->scope, c, t, load_relaxed(&t->scope->clean)); /* relaxed: as in begin */
+    t->scope = s;
 }
 
 /* Was s opened by the caller, and is it the innermost that it has open? */
@@ -158,21 +174,28 @@ close_slow(const struct caller *me, struct scope *s, int rc)
     return rc;
 }
 
+/* What is left of closing s where the quick way did not end. */
+static weft__noinline int
+close_closely(struct scope *s, int rc)
+{
+    struct caller me = find_caller();
+    if (is_innermost(&me, s)) return close_slow(&me, s, rc);
+    weft__misuse("weft_scope_close: the scope is not the innermost one that the caller has open");
+    return WEFT_EINVAL;
+}
+
 int
 weft_scope_close(weft_scope *public, int rc)
 {
     struct scope *s = weft__scope(public);
-    struct caller me = find_caller();
-    if (!is_innermost(&me, s)) {
-        weft__misuse("weft_scope_close: the scope is not the innermost one that the caller has open");
-        return WEFT_EINVAL;
-    }
-    if (weft__unlikely(!me.c || rc < 0)) return close_slow(&me, s, rc);
-    if (s->own != 0) weft__join_members(me.c, s);
+    struct context *c = weft__context_fast();
+    weft_task *t = c ? c->task : NULL;
+    if (weft__unlikely(!t || t->scope != s || s->owner != t || s->home != c || rc < 0)) return close_closely(s, rc);
+    if (s->own != 0) weft__join_members(c, s);
     /* acquire: pairs with D1 of members.c.  relaxed: before the end of whoever wrote it, or by the caller */
-    if (weft__unlikely(load_acquire(&s->others) + s->own * SCOPE_MEMBER != 0 || load_relaxed(&s->eventful)))
-        return close_slow(&me, s, rc);
-    me.task->scope = s->outer;
+    if (weft__unlikely((load_acquire(&s->others) | s->own) != 0 || load_relaxed(&s->eventful)))
+        return close_closely(s, rc);
+    t->scope = s->outer;
     s->owner = NULL;
     return rc;
 }

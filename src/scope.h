@@ -21,25 +21,28 @@ struct scope {
     /* What checks and forks look at; written when it is opened. */
     _Atomic uint64_t
         clean; /* in this epoch neither it nor what is around it was cancelled, and there was no deadline; 0: look */
-    struct scope *outer;    /* NULL: the root */
-    struct context *home;   /* of the opener; NULL: a plain thread, or the root */
-    weft_task *owner;       /* the opener; NULL: a plain thread, or not open */
-    int64_t own;            /* home's: members that it made, less those that ended on it */
-    _Atomic int64_t others; /* SCOPE_MEMBER times the rest of the count, and SCOPE_AWAITED */
-    unsigned flags;
-    weft__lock lock;
+    struct scope *outer;  /* NULL: the root */
+    struct context *home; /* of the opener; NULL: a plain thread, or the root */
+    weft_task *owner;     /* the opener; NULL: a plain thread, or not open */
+
+    /* All 0 when it is opened, up to flags. */
+    int64_t own;               /* home's: members that it made, less those that ended on it */
+    _Atomic int64_t others;    /* SCOPE_MEMBER times the rest of the count, and SCOPE_AWAITED */
     _Atomic int64_t cancelled; /* by itself: 0, or CANCELLED, the reason and why: cancel.c */
-    _Atomic int error;         /* the first of a member or of the body */
-    _Atomic bool interrupted;  /* a member was cancelled */
-    _Atomic bool won;          /* a member completed, of a WEFT_RACE */
-    _Atomic bool eventful;     /* closing it takes a closer look */
-    _Atomic bool anchored;     /* it and all around it are linked */
-    _Atomic bool doomed;       /* it was found cancelled, by itself or from outside: so it stays */
-    bool sheltered;            /* there is a WEFT_SHIELD between it and the root, or it is one */
-    bool warm;                 /* the rest is initialised.  Under lock */
+    _Atomic uint64_t seen;     /* the epoch in which earliest was the earliest deadline, and nothing was cancelled */
+    weft__lock lock;
+    _Atomic int error;        /* the first of a member or of the body */
+    _Atomic bool interrupted; /* a member was cancelled */
+    _Atomic bool won;         /* a member completed, of a WEFT_RACE */
+    _Atomic bool eventful;    /* closing it takes a closer look */
+    _Atomic bool anchored;    /* it and all around it are linked */
+    _Atomic bool doomed;      /* it was found cancelled, by itself or from outside: so it stays */
+    bool sheltered;           /* there is a WEFT_SHIELD between it and the root, or it is one */
+    bool warm;                /* the rest is initialised.  Under lock */
+
+    unsigned flags;
     _Atomic weft_time deadline;
-    _Atomic uint64_t seen; /* the epoch in which this was the earliest deadline, and nothing was cancelled: */
-    _Atomic weft_time earliest;
+    _Atomic weft_time earliest; /* see seen */
 
     /* Under lock. */
     struct list listed;    /* contexts that have parked in it: cancel.c */

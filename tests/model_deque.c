@@ -65,14 +65,20 @@ steal(void)
 }
 
 static bool
-pop(void)
+pop_by(bool (*pop_entry)(struct deque *d, struct entry *out))
 {
     struct entry e;
     explore_forget();
-    if (!weft__deque_pop(&deque, &e)) return false;
+    if (!pop_entry(&deque, &e)) return false;
     store_relaxed(&e.item->ticket, TAG + 1); /* relaxed: the popper is alone with it */
     got(e);
     return true;
+}
+
+static bool
+pop(void)
+{
+    return pop_by(weft__deque_pop);
 }
 
 /* Claims what is the owner's, wherever it is in the deque; the entry stays behind. */
@@ -118,7 +124,7 @@ two_thieves(void)
 {
     push(0);
     push(1);
-    pop();
+    pop_by(weft__deque_pop_lowest);
     pop();
 }
 

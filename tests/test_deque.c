@@ -47,6 +47,13 @@ pop(struct deque *d)
 }
 
 static int
+pop_lowest(struct deque *d)
+{
+    struct entry e;
+    return weft__deque_pop_lowest(d, &e) ? number(e) : -1;
+}
+
+static int
 steal(struct deque *d)
 {
     struct entry e;
@@ -113,24 +120,29 @@ TEST(deque, grows, "deque: it grows at every position of its ring, and keeps wha
     }
 }
 
-/* Every pattern of stale entries among eight, popped with the alone and the shared deque. */
+/* Every pattern of stale entries among eight, popped with the alone and the shared deque, in both ways. */
 TEST(deque, stale, "deque: a pop passes over every pattern of stale entries, and drops them")
 {
     enum { N = 8 };
-    for (int pattern = 0; pattern < 2 << N; pattern++) {
+    for (int pattern = 0; pattern < 4 << N; pattern++) {
         struct deque d;
-        open_deque(&d, pattern >> N);
+        int (*next)(struct deque * d) = pattern >> N & 2 ? pop_lowest : pop;
+        open_deque(&d, pattern >> N & 1);
         for (int i = 0; i < N; i++) CHECK(push(&d, i));
         for (int i = 0; i < N; i++) {
-            if (pattern >> i & 1) make_stale(i);
+            if (!(pattern >> i & 1)) continue;
+            make_stale(i);
+            d.stale++; /* as its owner counts */
         }
         for (int i = N - 1; i >= 0; i--) {
-            if (!(pattern >> i & 1)) CHECK_INT(pop(&d), i);
+            if (!(pattern >> i & 1)) CHECK_INT(next(&d), i);
         }
         CHECK_INT(pop(&d), -1);
+        CHECK_INT(next(&d), -1);
         CHECK_INT(weft__deque_size(&d), 0);
         CHECK(push(&d, N));
         CHECK_INT(steal(&d), N);
+        CHECK_INT(next(&d), -1);
         weft__deque_fini(&d);
     }
 }
