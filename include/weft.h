@@ -3,8 +3,8 @@
  * Read in this order: weft/runtime.h (start, workers), weft/task.h (spawn, wait, park), weft/scope.h (groups of tasks,
  * cancellation, deadlines), weft/channel.h, weft/select.h (whichever comes first), weft/mutex.h, weft/condition.h,
  * weft/rwlock.h, weft/event.h, weft/semaphore.h, weft/barrier.h, weft/once.h, weft/local.h (a task's own values),
- * weft/parallel.h (loops), weft/timer.h (time, sleep, tickers), weft/io.h (blocking calls), weft/error.h (codes),
- * weft/debug.h (seeing inside).
+ * weft/parallel.h (loops), weft/timer.h (time, sleep, tickers), weft/io.h (descriptors, blocking calls),
+ * weft/error.h (codes), weft/debug.h (seeing inside).
  *
  * Conventions that hold in every header:
  *   - What can fail returns an int: 0 (or a count, an index >= 0), or a negative WEFT_E... code.  errno is never used.

@@ -8,7 +8,7 @@
  * any more if, at one moment,
  *
  *      A  every worker of every pool sleeps, and none has been woken
- *      B  no deadline is pending
+ *      B  no deadline is pending, and nobody waits for a file descriptor
  *      C  every other thread of the process is blocked in Weft, without a deadline, and nobody has claimed its wait; or it
  *         waits in weft_stop for the workers to leave, or for the next blocking call
  *
@@ -17,7 +17,7 @@
  *
  * Steps of a worker that is going to sleep, after S2 of idle.c, and whenever it wakes without having been woken:
  *
- *      L1  all asleep, no deadline?  Else whoever wakes comes here again
+ *      L1  all asleep, B?  Else whoever wakes comes here again
  *      L2  the first time: sleep for FIRST_NS at most.  Most sleeps end before that, and have paid three loads and a clock
  *      L3  v = version of the list of blocked threads, n = how many of them count for C
  *      L4  threads of the process = workers + n + bystanders, and somebody waits?
@@ -51,6 +51,7 @@
 
 #include "clock.h"
 #include "panic.h"
+#include "reactor.h"
 #include "scheduler.h"
 #include "timerq.h"
 #include "waiter.h"
@@ -103,7 +104,8 @@ possible(void)
     uint32_t asleep = 0;
     for (int k = 0; k < POOLS; k++)
         asleep += load_acquire(&weft__sched.pools[k].idle.sleeping); /* acquire: pairs with rouse (idle.c) */
-    return asleep == (uint32_t)weft__sched.count && weft__timers_next() == INT64_MAX;
+    return asleep == (uint32_t)weft__sched.count && weft__timers_next() == INT64_MAX &&
+           load_acquire(&weft__reactor_count) == 0; /* acquire: pairs with weft__reactor_withdraw */
 }
 
 /* Has anybody cause for complaint?  n: blocked threads. */

@@ -53,6 +53,8 @@
  * when the woken one finds something to do (weft__idle_found).  Who falls asleep has S2: either its own first look sees the
  * context, or N3 sees that it sleeps.
  *
+ * It is also the sleeper that waits for file descriptors, if there are any to wait for: reactor.c.
+ *
  * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free
  * set of sleepers: sleeping is a system call, a lock costs nothing beside it.
  *
@@ -94,6 +96,7 @@ wake(struct worker *w)
 {
     store_release(&w->futex, WOKEN); /* P4: pairs with the sleeper's load */
     weft__futex_wake(&w->futex, 1);  /* P5 */
+    weft__reactor_alarm(w);
 }
 
 /* The last to go to sleep is the warmest; the sentinel comes last. */
@@ -147,6 +150,19 @@ kick(struct idle *i)
                       KICKED); /* release: pairs with the sleeper's load.  Not woken yet: it is in the list */
     weft__unlock(&i->lock);
     if (w) weft__futex_wake(&w->futex, 1);
+    if (w) weft__reactor_alarm(w);
+}
+
+void
+weft__idle_summon(void)
+{
+    weft__fence(); /* G2 of reactor.c: pairs with S2 */
+    for (int k = 0; k < POOLS; k++) {
+        struct idle *i = &weft__sched.pools[k].idle;
+        if (load_relaxed(&i->sleeping) == 0) continue; /* G3: relaxed: the fence orders it */
+        kick(i);
+        return;
+    }
 }
 
 void
@@ -189,6 +205,7 @@ weft__idle_found(struct worker *w)
     w->searching = false;
     bool last = sub_acq_rel(&i->searching, 1) == 1;
     weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
+    if (last && weft__reactor_unwatched()) weft__idle_summon(); /* another searcher polls, too */
     if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
     if (last && weft__work_visible(w)) weft__idle_wake_slow(w->pool);
     if ((weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) ||
@@ -277,15 +294,20 @@ doze(struct worker *w)
     while (!weft__work_visible(w) && !weft__sched_stopping()) {
         int64_t deadline = INT64_MAX;
         struct watch watch;
-        if (watch_begin(i, w, &watch)) {
+        bool sentinel = watch_begin(i, w, &watch);
+        if (sentinel) {
             deadline = sentinel_deadline(w->pool, &watch);
             int64_t now = weft__clock_now();
             if (weft__timers_next() <= now || starving(w->pool)) return;
             if (weft__stack_trim_next() <= now) weft__stack_trim();
+        } else if (weft__reactor_unwatched()) {
+            kick(i);
         }
         int64_t look = weft__deadlock_look(&dead);
-        weft__futex_wait(&w->futex, ASLEEP, look < deadline ? look : deadline); /* S4 */
-        uint32_t word = load_acquire(&w->futex);                                /* acquire: pairs with P4 */
+        enum reactor_sleep polled = sentinel ? weft__reactor_sleep(w, look < deadline ? look : deadline) : REACTOR_NOT;
+        if (polled == REACTOR_EVENT) return;
+        if (polled == REACTOR_NOT) weft__futex_wait(&w->futex, ASLEEP, look < deadline ? look : deadline); /* S4 */
+        uint32_t word = load_acquire(&w->futex); /* acquire: pairs with P4 */
         if (word == WOKEN) return;
         if (word == KICKED) cas_acquire(&w->futex, &word, ASLEEP); /* unless WOKEN has come */
     }

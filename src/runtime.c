@@ -15,8 +15,9 @@
 #include "fence.h"
 #include "futex.h"
 #include "hook.h"
-#include "panic.h"
 #include "offload.h"
+#include "panic.h"
+#include "reactor.h"
 #include "scheduler.h"
 #include "thread.h"
 #include "topology.h"
@@ -349,6 +350,7 @@ finish_locked(int first)
     /* seq_cst: pairs with weft__sched_visit, and the look at the state after it.  A few instructions of threads that have
      * pushed what has ended by now, or somebody who looks around (debug.c) */
     while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
+    weft__reactor_stop();
     free_workers();
     weft__stack_unwatch();
     weft__stack_fini();

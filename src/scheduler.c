@@ -28,6 +28,7 @@
 #include "hook.h"
 #include "panic.h"
 #include "place.h"
+#include "reactor.h"
 #include "timerq.h"
 
 enum { CHORE_TURN = 4, TURN = 15 * CHORE_TURN };
@@ -202,7 +203,9 @@ pick_chores(struct worker *w, struct entry *out, uint32_t n)
     int64_t due = weft__timers_next();
     if (due != INT64_MAX && due <= weft__clock_now()) weft__timers_poll();
     if (load_relaxed(&weft__sched.state) == SCHED_CLOSING) (void)weft__sched_progress(); /* relaxed: looked at again */
-    return n % TURN == 0 && pick_turned(w, out, n / TURN);
+    if (n % TURN != 0) return false;
+    weft__reactor_poll();
+    return pick_turned(w, out, n / TURN);
 }
 
 /* Where there is nothing in `next`, or it has had its turns. */
@@ -364,6 +367,7 @@ weft__sched_exhausted(struct context *c)
     c->budget = BUDGET;
     if (c->leaving) return;
     if (weft__unlikely(weft__timers_next() <= weft__clock_now())) weft__timers_poll();
+    weft__reactor_poll();
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own */
     store_relaxed(&w->dispatches, n);
     if (pick_turned(w, &e, n) || take_next(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);

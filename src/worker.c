@@ -1,5 +1,6 @@
 /* worker.c - the loop of a worker on its own stack: look for something, run it, sleep.  [layer 4] */
 #include "clock.h"
+#include "reactor.h"
 #include "scheduler.h"
 #include "timerq.h"
 
@@ -40,6 +41,7 @@ search(struct worker *w, struct entry *out)
         for (int i = 0; i < pauses; i++) weft__pause();
         now = weft__clock_now();
         if (weft__timers_next() <= now) weft__timers_poll();
+        weft__reactor_poll();
     }
 }
 
@@ -60,6 +62,7 @@ weft__worker_loop(struct worker *w)
     struct entry e;
     while (!weft__sched_leaving()) {
         if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
+        weft__reactor_poll();
         e = weft__sched_pick(w);
         if (e.item || search(w, &e)) {
             weft__idle_found(w);

@@ -144,6 +144,26 @@ void weft__idle_found(struct worker *w);
 /* Sleeps until there may be something to do.  Returns with w searching. */
 void weft__idle_sleep(struct worker *w);
 
+/* Who waits for a descriptor needs somebody who polls: has one of those who sleep, in any pool, look again. */
+void weft__idle_summon(void);
+
+/* reactor.c */
+
+/* Does anybody wait for a descriptor, while no sleeper polls? */
+bool weft__reactor_unwatched(void);
+
+enum reactor_sleep {
+    REACTOR_NOT,   /* nobody waits for a descriptor, or another sleeper polls: it has not slept */
+    REACTOR_SLEPT, /* it was woken, or kicked, or it is deadline */
+    REACTOR_EVENT  /* there is something to be polled */
+};
+
+/* Instead of the wait on its futex: w, which sleeps, polls, if anybody waits for a descriptor. */
+enum reactor_sleep weft__reactor_sleep(struct worker *w, int64_t deadline);
+
+/* After w's futex word was written: wakes it if it polls. */
+void weft__reactor_alarm(const struct worker *w);
+
 /* search.c */
 
 /* Steals from the other workers of the pool: a claimed task or a context.  *again: somebody else was faster, so that

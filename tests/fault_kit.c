@@ -8,6 +8,7 @@
 #include <hwloc.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -317,6 +320,26 @@ WRAP(ssize_t, read, int fd, void *bytes, size_t size)
 WRAP(ssize_t, write, int fd, const void *bytes, size_t size)
 {
     return due(F_WRITE) ? -1 : __real_write(fd, bytes, size);
+}
+
+WRAP(int, epoll_create1, int flags)
+{
+    return due(F_EPOLL) ? -1 : __real_epoll_create1(flags);
+}
+
+WRAP(int, epoll_ctl, int epoll, int op, int fd, struct epoll_event *event)
+{
+    return due(F_EPOLL_CTL) ? -1 : __real_epoll_ctl(epoll, op, fd, event);
+}
+
+WRAP(int, eventfd, unsigned count, int flags)
+{
+    return due(F_EVENTFD) ? -1 : __real_eventfd(count, flags);
+}
+
+WRAP(int, ppoll, struct pollfd *on, nfds_t n, const struct timespec *limit, const sigset_t *mask)
+{
+    return due(F_PPOLL) ? -1 : __real_ppoll(on, n, limit, mask);
 }
 
 static _Atomic bool slack_refused; /* in this run */

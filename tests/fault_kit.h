@@ -48,6 +48,10 @@ enum fault_call {
     F_HWLOC_LOAD = 1 << 22,
     F_LIE = 1 << 23,         /* F_GUARD, from before the start on */
     F_DESCRIPTORS = 1 << 24, /* mmap of memory for descriptors */
+    F_EPOLL = 1 << 25,       /* epoll_create1 */
+    F_EPOLL_CTL = 1 << 26,
+    F_EVENTFD = 1 << 27,
+    F_PPOLL = 1 << 28,
     F_ALL = (1 << 23) - 1,
     F_MEMORY = F_MALLOC | F_CALLOC | F_ALIGNED | F_MMAP | F_MPROTECT | F_GUARD | F_NOHUGE
 };

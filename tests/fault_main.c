@@ -58,9 +58,14 @@ static const struct fault faults[] = {
     {"prctl: EINVAL", F_PRCTL, EINVAL, 0, BOTH},
     {"hwloc_topology_init: ENOMEM", F_HWLOC_INIT, ENOMEM, 0, BOTH},
     {"hwloc_topology_load: ENOSYS", F_HWLOC_LOAD, ENOSYS, 0, BOTH},
+    {"epoll_create1: EMFILE", F_EPOLL, EMFILE, -EMFILE, BOTH},
+    {"epoll_ctl: ENOSPC", F_EPOLL_CTL, ENOSPC, -ENOSPC, BOTH},
+    {"epoll_ctl: ENOMEM", F_EPOLL_CTL, ENOMEM, WEFT_ENOMEM, BOTH},
+    {"eventfd: ENFILE", F_EVENTFD, ENFILE, -ENFILE, BOTH},
+    {"ppoll: EINTR", F_PPOLL, EINTR, 0, ONCE},
 };
 enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 19 };
-_Static_assert(FAULTS == 29, "ATFORK is the row of pthread_atfork");
+_Static_assert(FAULTS == 34, "ATFORK is the row of pthread_atfork");
 
 /* What the parent and the process of a scenario share. */
 static struct shared {

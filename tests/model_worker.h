@@ -47,6 +47,26 @@ weft__stack_cache_flush(struct stack_cache *cache)
     (void)cache;
 }
 
+/* Nobody waits for a descriptor. */
+bool
+weft__reactor_unwatched(void)
+{
+    return false;
+}
+
+enum reactor_sleep
+weft__reactor_sleep(struct worker *w, int64_t deadline)
+{
+    (void)w, (void)deadline;
+    return REACTOR_NOT;
+}
+
+void
+weft__reactor_alarm(const struct worker *w)
+{
+    (void)w;
+}
+
 /* In an order of scheduler.c, without what it does for fairness. */
 struct entry
 weft__sched_pick(struct worker *w)

@@ -25,6 +25,7 @@ static const struct {
     {"local/thread_ends", "values of real threads"},
     {"blocking/fork", "a process of its own"},
     {"blocking/configured", "one thread"},
+    {"io/", "about descriptors of the real kernel"},
     {"once/thread", "values of real threads"},
     {"scope/plain_thread", "real threads"},
 };

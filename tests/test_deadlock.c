@@ -493,6 +493,26 @@ TEST(deadlock, blocking, "no deadlock: a blocking call runs")
     if (!TEST_TSAN) CHECK_INT(status_of(wait_for_call), 7);
 }
 
+/* Another process writes, late. */
+static int
+wait_for_descriptor(void *arg)
+{
+    int ends[2];
+    char byte;
+    (void)arg;
+    if (pipe(ends) != 0) return 1;
+    pid_t child = fork();
+    if (child == 0) _exit(sleep_in_kernel(NULL) == 0 && write(ends[1], "x", 1) == 1 ? 0 : 1);
+    if (weft_read(ends[0], &byte, 1) != 1) return 1;
+    int rc = weft_process_wait(child, NULL);
+    return rc < 0 ? rc : weft_close(ends[0]) + weft_close(ends[1]);
+}
+
+TEST(deadlock, descriptor, "no deadlock: a task waits for a descriptor, or a process")
+{
+    if (!TEST_TSAN) CHECK_INT(status_of(wait_for_descriptor), 7);
+}
+
 static int
 no_call(void *arg)
 {
