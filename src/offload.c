@@ -184,15 +184,18 @@ static struct offload *
 run(struct offload_thread *t, struct offload *job, bool *disowned)
 {
     bool waits = true, abandonable = job->abandonable;
+    /* The function that the thread has just run may have ended because of what cancels this one, too. */
+    bool refused = job->queued && weft__offload_cancelled(job);
     weft__offload_set(job);
-    int code = job->fn(job->arg);
+    int code = refused ? WEFT_ECANCELED : job->fn(job->arg);
     weft__hook();
     if (abandonable) waits = still_waits(job); /* T3 */
     if (!waits && job->drop) job->drop(job->arg);
     weft__offload_set(NULL);
     struct offload *next = settle(t, disowned); /* T4 */
     weft__hook();
-    job->over(job); /* T5 */
+    if (refused && waits) job->begun = false; /* the caller sees to the token */
+    else job->over(job);                      /* T5 */
     if (waits) {
         if (abandonable) sub_acq_rel(&job->users, 1); /* the caller's is left, until it has been woken */
         else (void)weft__park_claim(job->waiter.parker, job->waiter.ticket); /* nothing else can claim it */
@@ -349,6 +352,7 @@ enqueue(struct offload *job, struct context *c, struct wait *wait)
     if (!t && some) {
         weft__wait_begin(wait, c, "thread for a blocking call", true);
         weft__wait_register(wait, &job->waiter, &pool.queue, 0, NULL);
+        job->queued = true;
     }
     weft__unlock(&pool.lock);
     if (t) begin(job, c, wait, t);
@@ -366,6 +370,7 @@ leave(struct offload *job)
     job->left = true;
     bool begun = job->begun;
     weft__unlock(&job->lock);
+    while (load_acquire(&job->looking)) weft_yield(); /* acquire: pairs with weft__offload_cancelled */
     return begun;
 }
 
@@ -393,8 +398,13 @@ weft__offload_cancelled(struct offload *job)
 {
     if (!job->abandonable) return weft__task_cancelled(job->task);
     weft__acquire(&job->lock);
-    bool cancelled = job->left || weft__task_cancelled(job->task);
+    bool left = job->left;
+    if (!left) store_relaxed(&job->looking, true); /* relaxed: the lock publishes it */
     weft__unlock(&job->lock);
+    if (left) return true;
+    bool cancelled =
+        weft__task_cancelled(job->task); /* not under the lock: it may find that a deadline has passed, and cancel */
+    store_release(&job->looking, false); /* pairs with leave */
     return cancelled;
 }
 

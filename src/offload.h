@@ -18,10 +18,12 @@ struct offload {
     /* offload.c */
     const weft_task *task;
     struct waiter waiter; /* linked under the pool's lock */
+    bool queued;          /* it had to wait for a thread */
     weft__lock lock;      /* guards these, if it can be abandoned: */
     bool begun;           /* a thread has taken it: fn has run, runs, or will at once */
     bool left;            /* the caller has */
     _Atomic int users;    /* the caller and the thread */
+    _Atomic bool looking; /* fn asks whether the caller was cancelled, who stays until that is answered */
 };
 
 /* How a call ended for its caller. */

@@ -526,6 +526,99 @@ TEST(blocking, end_of_run, "weft_run waits for a call that was not abandoned, an
     weft_limiter_free(s.limiter);
 }
 
+/* ---- Cancellation, by scopes ------------------------------------------------------------------------------------------ */
+
+struct scoped {
+    struct gate gate;
+    weft_scope scope;
+};
+
+static int
+cancel_when_begun(void *arg)
+{
+    struct scoped *s = arg;
+    until(&s->gate.begun, 1);
+    weft_scope_cancel(&s->scope, 0);
+    return 0;
+}
+
+/* [S239] [S240] [S244] */
+TASK_TEST(blocking, in_scope, "a cancelled scope is seen by the function, and by its caller after that")
+{
+    struct scoped s = {.gate = {.begun = 0}};
+    int n = 0;
+    weft_task *t = spawned(cancel_when_begun, &s);
+    weft_scope_open(&s.scope, 0, WEFT_FOREVER);
+    CHECK_INT(weft_blocking(NULL, wait_for_cancel, &s.gate), 9);
+    CHECK_INT(atomic_load(&s.gate.cancelled), 1);
+    CHECK_INT(weft_check(), WEFT_ECANCELED);
+    CHECK_INT(weft_blocking(NULL, add_one, &n), WEFT_ECANCELED);
+    CHECK_INT(n, 0);
+    CHECK_INT(weft_scope_close(&s.scope, 0), 0);
+    CHECK_INT(weft_blocking(NULL, add_one, &n), 1);
+    CHECK_INT(weft_join(t), 0);
+}
+
+/* [S242] [S244] */
+TASK_TEST(blocking, abandoned_in_scope,
+          "a call is abandoned at the deadline of its scope; its function may see that, and the token "
+          "comes back when it has ended")
+{
+    weft_limiter *l = limiter_of(2);
+    for (int i = 0; i < (TEST_SMALL ? 3 : 20); i++) {
+        struct gate seen = {.begun = 0}, held = {.begun = 0};
+        weft_scope scope;
+        weft_scope_open(&scope, 0, weft_in(WEFT_MS));
+        int rc = weft_blocking_abandon(l, i % 2 ? wait_at_gate : wait_for_cancel, i % 2 ? &held : &seen, gate_drop);
+        CHECK(rc == WEFT_ECANCELED || (i % 2 == 0 && rc == 9)); /* 9: it saw the deadline first */
+        CHECK_INT(weft_scope_close(&scope, rc < 0 ? rc : 0), rc < 0 ? WEFT_ETIMEDOUT : 0);
+        if (i % 2 && atomic_load(&held.begun)) CHECK_INT(weft_limiter_available(l), 1);
+        atomic_store(&held.open, 1);
+        while (weft_limiter_available(l) < 2) weft_yield();
+        CHECK_INT(atomic_load(&seen.dropped) + atomic_load(&held.dropped), rc == WEFT_ECANCELED);
+    }
+    weft_limiter_free(l);
+}
+
+static int
+call_until_cancelled(void *arg)
+{
+    struct stopped *s = arg;
+    s->rc = weft_blocking(s->limiter, wait_for_cancel, &s->gate);
+    s->next = weft_check();
+    return 0;
+}
+
+static int
+fail_soon(void *arg)
+{
+    until(arg, 1);
+    return WEFT_EPERM;
+}
+
+/* [S241] */
+TASK_TEST(blocking, queued_in_scope,
+          "who waits for a token in a scope that is cancelled never begins, and the token is back")
+{
+    weft_limiter *l = limiter_of(1);
+    for (int i = 0; i < (TEST_SMALL ? 5 : 100); i++) {
+        struct stopped s = {.limiter = l};
+        weft_scope scope;
+        weft_scope_open(&scope, 0, WEFT_FOREVER);
+        CHECK_INT(weft_spawn(NULL, call_until_cancelled, &s), 0);
+        until(&s.gate.begun, 1);
+        CHECK_INT(weft_spawn(NULL, call_in_vain, &s), 0);
+        CHECK_INT(weft_spawn(NULL, abandon_in_vain, &s), 0);
+        CHECK_INT(weft_spawn(NULL, fail_soon, &s.waiting), 0);
+        CHECK_INT(weft_scope_close(&scope, 0), WEFT_EPERM);
+        CHECK_INT(s.rc, 9);
+        CHECK_INT(s.next, WEFT_ECANCELED);
+        CHECK_INT(atomic_load(&s.other.begun), 0);
+        CHECK_INT(weft_limiter_available(l), 1);
+    }
+    weft_limiter_free(l);
+}
+
 /* ---- Fork ------------------------------------------------------------------------------------------------------------- */
 
 static int

@@ -499,6 +499,37 @@ TEST(io, cancelled, "a cancellation ends every wait, and nothing was read, accep
     CHECK_INT(close(on), 0);
 }
 
+static int
+cancel_when_parked(void *arg)
+{
+    until_parked(1);
+    weft_scope_cancel(arg, 0);
+    return 0;
+}
+
+TASK_TEST(io, in_scope, "a wait ends when its scope is cancelled, or at the deadline of that")
+{
+    int ends[2];
+    char byte;
+    weft_scope s;
+    pair_of(ends);
+    weft_scope_open(&s, 0, weft_in(2 * WEFT_MS));
+    CHECK_INT(weft_read(ends[0], &byte, 1), WEFT_ECANCELED);
+    CHECK_INT(weft_write(ends[1], "x", 1), WEFT_ECANCELED);
+    CHECK_INT(weft_scope_close(&s, WEFT_ECANCELED), WEFT_ETIMEDOUT);
+    for (int i = 0; i < 20; i++) {
+        weft_task *t = spawned(cancel_when_parked, &s);
+        weft_scope_open(&s, 0, WEFT_FOREVER);
+        CHECK_INT(i % 2 ? weft_poll(ends[0], WEFT_IN, WEFT_FOREVER) : weft_read(ends[0], &byte, 1), WEFT_ECANCELED);
+        CHECK_INT(weft_scope_close(&s, WEFT_ECANCELED), 0);
+        CHECK_INT(weft_join(t), 0);
+    }
+    CHECK_INT(weft_write(ends[1], "x", 1), 1);
+    CHECK_INT(weft_read(ends[0], &byte, 1), 1);
+    CHECK_INT(load_relaxed(&weft__reactor_count), 0);
+    close_both(ends);
+}
+
 /* ---- Processes, threads, forks ---------------------------------------------------------------------------------------------- */
 
 TASK_TEST(io, process, "a wait for a process parks until it has ended, and says how")
