@@ -128,7 +128,7 @@ TEST_LIBS := $(LIBS) -lm
 FAULT_OBJECTS := $(patsubst %.c,$(B)/plain/%.o,$(sort $(wildcard tests/fault_*.c)))
 FAULT_CALLS := clock_gettime clock_nanosleep malloc calloc aligned_alloc free mmap munmap mprotect madvise syscall pthread_create pthread_join pthread_atfork sigaltstack \
     sched_getaffinity sched_setaffinity open read write prctl hwloc_topology_init hwloc_topology_load \
-    epoll_create1 epoll_ctl eventfd ppoll
+    epoll_create1 epoll_ctl eventfd ppoll recv send
 
 ifeq ($(call on,$(V)),)
 quiet := @

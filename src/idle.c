@@ -206,7 +206,7 @@ weft__idle_found(struct worker *w)
     bool last = sub_acq_rel(&i->searching, 1) == 1;
     weft__fence(); /* pairs with the fence of an inject push: it saw this searcher and woke nobody */
     if (last && weft__reactor_unwatched()) weft__idle_summon(); /* another searcher polls, too */
-    if (load_relaxed(&i->sleeping) == 0) return; /* relaxed: the fence orders it */
+    if (load_relaxed(&i->sleeping) == 0) return;                /* relaxed: the fence orders it */
     if (last && weft__work_visible(w)) weft__idle_wake_slow(w->pool);
     if ((weft__timers_next() != INT64_MAX && load_relaxed(&i->wakes_at) == INT64_MAX) ||
         (load_relaxed(&i->handoff) && !load_relaxed(&i->shallow)))

@@ -20,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -342,6 +343,16 @@ WRAP(int, ppoll, struct pollfd *on, nfds_t n, const struct timespec *limit, cons
     return due(F_PPOLL) ? -1 : __real_ppoll(on, n, limit, mask);
 }
 
+WRAP(ssize_t, recv, int fd, void *bytes, size_t size, int flags)
+{
+    return due(F_SOCKET) ? -1 : __real_recv(fd, bytes, size, flags);
+}
+
+WRAP(ssize_t, send, int fd, const void *bytes, size_t size, int flags)
+{
+    return due(F_SOCKET) ? -1 : __real_send(fd, bytes, size, flags);
+}
+
 static _Atomic bool slack_refused; /* in this run */
 
 int __real_prctl(int option, ...);
@@ -416,7 +427,7 @@ struct surroundings {
     stack_t alternate;
     cpu_set_t affinity;
     sigset_t mask;
-    int slack;
+    int slack, files; /* descriptors of the system */
 };
 
 static void
@@ -429,6 +440,7 @@ look_around(struct surroundings *s)
     sched_getaffinity(0, sizeof s->affinity, &s->affinity);
     pthread_sigmask(SIG_SETMASK, NULL, &s->mask);
     s->slack = prctl(PR_GET_TIMERSLACK, 0);
+    for (int fd = 0; fd < 64; fd++) s->files += fcntl(fd, F_GETFD) >= 0;
 }
 
 static struct surroundings before;
@@ -515,6 +527,7 @@ check_surroundings(void)
     unsigned calls = now.fault.calls;
     bool failed = fault_count() > 0;
     look_around(&after);
+    FAULT_CHECK(before.files == after.files);
     FAULT_CHECK(before.segv.sa_handler == after.segv.sa_handler && before.bus.sa_handler == after.bus.sa_handler);
     FAULT_CHECK(memcmp(&before.mask, &after.mask, sizeof before.mask) == 0);
     if (after.alternate.ss_flags != before.alternate.ss_flags) {

@@ -52,6 +52,7 @@ enum fault_call {
     F_EPOLL_CTL = 1 << 26,
     F_EVENTFD = 1 << 27,
     F_PPOLL = 1 << 28,
+    F_SOCKET = 1 << 29, /* recv, send */
     F_ALL = (1 << 23) - 1,
     F_MEMORY = F_MALLOC | F_CALLOC | F_ALIGNED | F_MMAP | F_MPROTECT | F_GUARD | F_NOHUGE
 };

@@ -63,9 +63,10 @@ static const struct fault faults[] = {
     {"epoll_ctl: ENOMEM", F_EPOLL_CTL, ENOMEM, WEFT_ENOMEM, BOTH},
     {"eventfd: ENFILE", F_EVENTFD, ENFILE, -ENFILE, BOTH},
     {"ppoll: EINTR", F_PPOLL, EINTR, 0, ONCE},
+    {"recv, send: EINTR", F_SOCKET, EINTR, 0, ONCE},
 };
 enum { FAULTS = sizeof faults / sizeof *faults, ATFORK = 19 };
-_Static_assert(FAULTS == 34, "ATFORK is the row of pthread_atfork");
+_Static_assert(FAULTS == 35, "ATFORK is the row of pthread_atfork");
 
 /* What the parent and the process of a scenario share. */
 static struct shared {
