@@ -3,7 +3,7 @@
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example application
-#   make examples         builds Julia's own examples, and looks that they print what they should
+#   make examples         builds the small examples, Julia's own and the questions, and looks that they print what they should
 #   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
 #   make model            the protocols between threads, exhaustively: tests/model_*.c, and the mutants that must be found
@@ -331,15 +331,15 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
 	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
-# Julia's examples, and whether they print what they should.
+# Julia's examples, and the questions that people ask; and whether they print what they should.
 .PHONY: examples example-programs
-EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c))
+EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c examples/questions/*.c))
 
 example-programs: $(EXAMPLES)
 examples: $(EXAMPLES)
-	@examples/julia/check $^
+	@tools/check-examples $^
 
-$(B)/examples/julia/%: examples/julia/%.c $(LINKS)
+$(EXAMPLES): $(B)/%: %.c $(LINKS)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(SANITIZE) $(CFLAGS) -o $@ $< -L$(B) -lweft -pthread \
