@@ -159,7 +159,7 @@ static inline bool
 ends_wait(const struct waiter *w, unsigned phase)
 {
     _Atomic size_t *left = w->slot;
-    if (!left || (w->count && phase != PHASE_COMPLETED)) return true;
+    if (!left || (w->count && phase == PHASE_FAILED)) return true;
     return sub_acq_rel(left, 1) == 1; /* acq_rel: pairs with the others that count down, and with R2 */
 }
 

@@ -6,7 +6,7 @@
  *
  *      any        every end claims the park; the first wins, and its index is the answer
  *      all        `left` counts the tasks that have not ended; the end that takes it to 0 claims
- *      fail fast  the same, but only completions count down; a failure claims at once
+ *      fail fast  the same, but a failure does not count down: it claims at once.  A task that was cancelled has not failed
  *
  * So a wait for n tasks costs n registrations and one wake, in whatever order the tasks end; no end wakes a waiter that
  * would have to wait on.
@@ -69,7 +69,7 @@ static bool
 counts(struct set *s, const weft_task *t)
 {
     if (s->kind == ANY) return t != NULL;
-    if (t && s->kind == FAILFAST && weft_task_isfailed(t)) return true;
+    if (t && s->kind == FAILFAST && weft_task_state(t) == WEFT_FAILED) return true;
     return sub_acq_rel(&s->left, 1) == 1; /* acq_rel: pairs with F3 */
 }
 
@@ -205,7 +205,9 @@ weft_waitany_until(weft_task *const *tasks, size_t n, weft_time deadline)
     if (some == 0) return WEFT_ENOENT;
     if (deadline == WEFT_NOW) return WEFT_EAGAIN;
     if (n == 1) return wait_for_each(c, tasks, n, deadline);
-    rc = park_on(tasks, n, ANY, c, deadline, &first);
+    size_t index;
+    rc = park_on(tasks, n, ANY, c, deadline, &index);
+    for (first = 0; rc == 0 && tasks[first] != tasks[index];) first++; /* it may be there more than once */
     return rc < 0 ? rc : (int)first;
 }
 
@@ -228,6 +230,15 @@ outcome(weft_task *const *tasks, size_t n)
     return rc;
 }
 
+static bool
+has_failed(weft_task *const *tasks, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (tasks[k] && weft_task_state(tasks[k]) == WEFT_FAILED) return true;
+    }
+    return false;
+}
+
 int
 weft_waitall_until(weft_task *const *tasks, size_t n, unsigned flags, weft_time deadline)
 {
@@ -239,10 +250,9 @@ weft_waitall_until(weft_task *const *tasks, size_t n, unsigned flags, weft_time 
         rc = wait_for_each(c, tasks, n, deadline);
         return rc < 0 ? rc : outcome(tasks, n);
     }
-    rc = outcome(tasks, n);
-    if (rc < 0 || !pending(tasks, n)) {
+    if (has_failed(tasks, n) || !pending(tasks, n)) {
         if (deadline != WEFT_NOW) weft__sched_spend(c, COST_JOIN);
-        return rc < 0 ? rc : outcome(tasks, n); /* some may have ended since */
+        return outcome(tasks, n);
     }
     if (deadline == WEFT_NOW) return WEFT_EAGAIN;
     rc = n > INT_MAX ? WEFT_EINVAL : park_on(tasks, n, FAILFAST, c, deadline, &index);

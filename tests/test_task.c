@@ -205,6 +205,7 @@ TASK_TEST(task, spawn_copy_many, "task: a thousand copies are alive at once, eac
     for (int i = 0; i < N; i++) CHECK_INT(weft_join(t[i]), i);
 }
 
+/* [S1] [S2] */
 WORKER_TEST(task, states_completed, "task: a task is initialized, then running, then completed")
 {
     weft_task *t = asynced(park_once, NULL);
@@ -213,6 +214,7 @@ WORKER_TEST(task, states_completed, "task: a task is initialized, then running, 
     weft_yield();
     CHECK_INT(weft_task_state(t), WEFT_RUNNING);
     CHECK(weft_task_isstarted(t) && !weft_task_isdone(t) && !weft_task_isfailed(t));
+    CHECK_INT(weft_wait_until(t, WEFT_NOW), WEFT_EAGAIN);
     CHECK_INT(weft_task_error(t), 0);
     CHECK_INT(weft_schedule(t), 0);
     CHECK_INT(weft_task_state(t), WEFT_RUNNING);
@@ -223,6 +225,7 @@ WORKER_TEST(task, states_completed, "task: a task is initialized, then running, 
     weft_task_release(t);
 }
 
+/* [S3] [S5] */
 TASK_TEST(task, codes, "task: 0 and more complete with that code, anything negative fails with it")
 {
     static int codes[] = {0, 1, INT32_MAX, -1, -77777, INT32_MIN, WEFT_ECANCELED, WEFT_ECHILD};
@@ -284,6 +287,7 @@ TASK_TEST(task, values_last, "task: the last value counts, and a fetch that fail
     weft_task_release(t);
 }
 
+/* [S10] */
 TASK_TEST(task, wait_on_oneself, "task: waiting for oneself is a deadlock, and does not release the handle")
 {
     weft_task *me = weft_task_retain(weft_current());
@@ -297,6 +301,7 @@ TASK_TEST(task, wait_on_oneself, "task: waiting for oneself is a deadlock, and d
     weft_task_release(me);
 }
 
+/* [S8] [S9] */
 TASK_TEST(task, wait_until, "task: a wait with a deadline gives up, never early, and leaves the task alone")
 {
     weft_task *t = unscheduled(park_once, NULL, 0);
@@ -317,6 +322,7 @@ TASK_TEST(task, wait_until, "task: a wait with a deadline gives up, never early,
     CHECK_INT(weft_wait_until(t, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
     CHECK_INT(weft_schedule(t), 0);
     CHECK_INT(weft_wait_until(t, WEFT_FOREVER), 0);
+    CHECK_INT(weft_wait_until(t, deadline), 0);
     CHECK_INT(weft_fetch_until(t, &v, WEFT_NOW), 0);
     CHECK(v == NULL);
     CHECK_INT(weft_join_until(t, deadline), 0);

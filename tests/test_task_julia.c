@@ -34,13 +34,13 @@ WORKER_TEST(julia, new_task, "julia: a new task is neither started nor done; sch
     CHECK_INT(weft_join(u), -1);
 }
 
-/* [J131] */
+/* [J131] [S10] */
 TASK_TEST(julia, wait_current, "julia: a task cannot wait for itself")
 {
     CHECK_INT(weft_wait(weft_current()), WEFT_EDEADLK);
 }
 
-/* [J135] */
+/* [J135] [S7] */
 TASK_TEST(julia, wait_twice, "julia: a finished task may be waited for again")
 {
     weft_task *t = spawned(nothing, NULL);
@@ -48,7 +48,7 @@ TASK_TEST(julia, wait_twice, "julia: a finished task may be waited for again")
     CHECK_INT(weft_join(t), 0);
 }
 
-/* [J136] */
+/* [J136] [S7] */
 TASK_TEST(julia, wait_failed, "julia: waiting for a task that fails says so, before and after the end")
 {
     static int code = -7;

@@ -281,6 +281,33 @@ leave_monitored(void *arg)
     return 0;
 }
 
+static int
+monitor_named(void *arg)
+{
+    (void)arg;
+    weft_task_options opt = {.size = sizeof opt, .name = "penelope"};
+    weft_task *t = NULL;
+    CHECK_INT(weft_task_new(&t, fail_plainly, NULL, &opt), 0);
+    CHECK(weft_errormonitor(t) == t);
+    CHECK_INT(weft_schedule(t), 0);
+    while (!weft_task_isdone(t)) weft_yield();
+    weft_task_release(t);
+    return 0;
+}
+
+/* [S20] */
+TEST(errormonitor, named, "errormonitor: it names the task and its code, once, and nobody else reports them")
+{
+    struct capture c;
+    if (!capture_begin(&c)) return;
+    int reports = reports_of(monitor_named);
+    CHECK_INT(capture_end(&c, written, sizeof written, "Unhandled Task ERROR: WEFT_EPERM"), 1);
+    CHECK_INT(reports, 0);
+    CHECK(strstr(written, " in task penelope\n") != NULL);
+    CHECK(strstr(written + 1, "Unhandled") == NULL);
+}
+
+/* [S20] */
 TEST(errormonitor, instead, "errormonitor: what it wrote is not reported to on_unhandled as well")
 {
     struct capture c;
@@ -299,6 +326,7 @@ leave_failing(void *arg)
     return 0;
 }
 
+/* [S21] */
 TEST(unhandled, once, "unhandled: a failure that nobody looked at is reported once, with code, text and name")
 {
     CHECK_INT(reports_of(leave_failing), 1);
@@ -326,6 +354,7 @@ release_unseen(void *arg)
     return 0;
 }
 
+/* [S21] */
 TEST(unhandled, at_release, "unhandled: a failure is reported when its last handle goes, not before")
 {
     CHECK_INT(reports_of(release_unseen), 1);
@@ -383,9 +412,44 @@ look_at_all(void *arg)
     return 0;
 }
 
+/* [S22] */
 TEST(unhandled, looked_at, "unhandled: nothing is reported of success, or of a failure that somebody looked at")
 {
     CHECK_INT(reports_of(look_at_all), 0);
+}
+
+static int
+sleep_long(void *arg)
+{
+    atomic_fetch_add((_Atomic int *)arg, 1);
+    return weft_sleep(1000 * WEFT_S);
+}
+
+static int
+leave_cancelled(void *arg)
+{
+    (void)arg;
+    _Atomic int begun = 0;
+    weft_task *t = unscheduled(sleep_long, (void *)&begun, 0);
+    CHECK(weft_cancel(t));
+    CHECK_INT(weft_schedule(t), 0);
+    while (!weft_task_isdone(t)) weft_yield();
+    CHECK_INT(begun, 0);
+    weft_task_release(t);
+    t = unscheduled(sleep_long, (void *)&begun, 0);
+    CHECK_INT(weft_schedule(t), 0);
+    until(&begun, 1);
+    CHECK(weft_cancel(t));
+    while (!weft_task_isdone(t)) weft_yield();
+    CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
+    weft_task_release(t);
+    return 0;
+}
+
+/* [S23] */
+TEST(unhandled, cancelled, "unhandled: nothing is reported of tasks that were cancelled, started or not")
+{
+    CHECK_INT(reports_of(leave_cancelled), 0);
 }
 
 static int
@@ -470,6 +534,7 @@ note_ondone(weft_task *t, void *arg)
     note(e->journal, e->what);
 }
 
+/* [S17] [S19] */
 TASK_TEST(ondone, order, "ondone: callbacks run once each, in the order in which they were added")
 {
     static struct entry entries[26];
@@ -494,6 +559,7 @@ note_thread(weft_task *t, void *arg)
     *(weft_task **)arg = weft_current();
 }
 
+/* [S18] */
 TASK_TEST(ondone, ended, "ondone: for a task that has ended, the callback is called at once by the caller")
 {
     weft_task *t = spawned(fail_plainly, NULL), *caller = NULL;
@@ -523,7 +589,7 @@ TASK_TEST(ondone, spawns, "ondone: a callback runs on a worker and may spawn")
     until(&runs, 100);
 }
 
-/* [J144] */
+/* [J144] [S17] */
 TASK_TEST(ondone, million, "ondone: of a million spawned tasks, each with a hook, every hook is called once")
 {
     static _Atomic int hooks;

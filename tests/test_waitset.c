@@ -4,6 +4,8 @@
 
 #include "task_kit.h"
 
+#include "task.h"
+
 /* A task that is held until it is let go, and then ends with code. */
 struct held {
     weft_channel *gate;
@@ -55,7 +57,7 @@ ended(int code)
     return t;
 }
 
-/* [J174] */
+/* [J174] [S100] */
 TASK_TEST(waitset, any_of_ended, "waitany: the lowest index of those that have ended, until they are taken out")
 {
     struct held h;
@@ -75,12 +77,13 @@ TASK_TEST(waitset, any_of_ended, "waitany: the lowest index of those that have e
     weft_task_release(second);
 }
 
-/* [J175]  Julia throws what the task threw; here the caller asks the task. */
+/* [J175] [S99]  Julia throws what the task threw; here the caller asks the task. */
 TASK_TEST(waitset, any_failed, "waitany: a task that has failed has ended")
 {
     struct held h;
     hold(&h, 0);
     weft_task *t[] = {h.task, ended(WEFT_EPERM)};
+    CHECK_INT(weft_waitany_until(t, 2, WEFT_NOW), 1);
     CHECK_INT(weft_waitany(t, 2), 1);
     CHECK_INT(weft_wait(t[1]), WEFT_ECHILD);
     CHECK_INT(weft_join(t[1]), WEFT_EPERM);
@@ -175,7 +178,7 @@ WORKER_TEST(waitset, all_completed, "waitall: the waiter goes on when the last h
     }
 }
 
-/* [J177] [J179] */
+/* [J177] [J179] [S104] */
 WORKER_TEST(waitset, failfast,
             "waitall: with WEFT_FAILFAST the waiter goes on when one has failed, and the others go on")
 {
@@ -203,7 +206,7 @@ WORKER_TEST(waitset, failfast,
     for (int i = 0; i < 4; i++) finish(&h[i]);
 }
 
-/* [J178] */
+/* [J178] [S106] */
 WORKER_TEST(waitset, all_though_failed, "waitall: without WEFT_FAILFAST all are waited for, and then the call fails")
 {
     struct held h[3];
@@ -229,6 +232,40 @@ WORKER_TEST(waitset, all_though_failed, "waitall: without WEFT_FAILFAST all are 
     }
 }
 
+/* [S105] */
+WORKER_TEST(waitset, cancelled_one,
+            "waitall: with WEFT_FAILFAST a task that was cancelled has not failed: the waiter waits on")
+{
+    for (int fails = 0; fails < 2; fails++) {
+        for (int before = 0; before < 2; before++) {
+            struct held h[3];
+            weft_task *t[3];
+            for (int i = 0; i < 3; i++) {
+                hold(&h[i], i == 0 ? WEFT_ECANCELED : i == 2 && fails ? WEFT_EPERM : 0);
+                t[i] = h[i].task;
+            }
+            struct waiting w = {.t = t, .n = 3, .flags = WEFT_FAILFAST, .deadline = WEFT_FOREVER, .rc = 99};
+            weft_task *waiter = before ? NULL : parked(all, &w);
+            CHECK(weft_cancel(t[0]));
+            CHECK_INT(weft_wait(t[0]), WEFT_ECHILD);
+            CHECK_INT(weft_task_state(t[0]), WEFT_CANCELLED);
+            if (before) {
+                CHECK_INT(weft_waitall_until(t, 3, WEFT_FAILFAST, WEFT_NOW), WEFT_EAGAIN);
+                waiter = parked(all, &w);
+            }
+            for (int i = 0; i < 10; i++) weft_yield();
+            CHECK(!weft_task_isdone(waiter));
+            if (!fails) let_go(&h[1]);
+            let_go(&h[2]);
+            CHECK_INT(weft_join(waiter), 0);
+            CHECK_INT(w.rc, WEFT_ECHILD); /* it is told in the end, as by a wait for the task */
+            CHECK_INT(weft_task_isdone(t[1]), !fails);
+            if (fails) let_go(&h[1]);
+            for (int i = 0; i < 3; i++) finish(&h[i]);
+        }
+    }
+}
+
 /* [J180] */
 TASK_TEST(waitset, ended_already, "waitany, waitall: tasks that have ended are not waited for")
 {
@@ -243,6 +280,7 @@ TASK_TEST(waitset, ended_already, "waitany, waitall: tasks that have ended are n
     for (int i = 0; i < 3; i++) weft_task_release(t[i]);
 }
 
+/* [S103]  An empty set is no argument that cannot be: whoever takes out one after the other comes to it. */
 TASK_TEST(waitset, arguments, "waitany, waitall: no tasks, the caller itself, and what cannot be")
 {
     weft_task *t = ended(0), *none[2] = {NULL, NULL}, *self[] = {t, weft_current()};
@@ -260,6 +298,7 @@ TASK_TEST(waitset, arguments, "waitany, waitall: no tasks, the caller itself, an
     weft_task_release(t);
 }
 
+/* [S101] */
 TASK_TEST(waitset, deadlines, "waitany, waitall: a deadline that passes leaves nothing behind")
 {
     enum { N = 40 };
@@ -287,18 +326,23 @@ TASK_TEST(waitset, deadlines, "waitany, waitall: a deadline that passes leaves n
     for (int i = 0; i < N; i++) finish(&h[i]);
 }
 
-TASK_TEST(waitset, twice, "waitany, waitall: a task may be there more than once")
+/* [S102] */
+WORKER_TEST(waitset, twice, "waitany, waitall: a task may be there more than once, and is told of at its first place")
 {
     for (unsigned flags = 0; flags <= WEFT_FAILFAST; flags++) {
         struct held h[2];
         hold(&h[0], 0);
         hold(&h[1], 0);
-        weft_task *t[] = {h[0].task, h[1].task, h[0].task, h[0].task};
+        weft_task *t[] = {NULL, h[1].task, h[0].task, h[0].task, h[1].task, h[0].task};
+        struct waiting w = {.t = t, .n = 6, .deadline = WEFT_FOREVER, .rc = 99};
+        weft_task *waiter = parked(any, &w);
         let_go(&h[0]);
-        int first = weft_waitany(t, 4);
-        CHECK(first == 0 || first == 2 || first == 3);
+        CHECK_INT(weft_join(waiter), 0);
+        CHECK_INT(w.rc, 2);
+        CHECK_INT(weft_waitany(t, 6), 2);
         let_go(&h[1]);
-        CHECK_INT(weft_waitall(t, 4, flags), 0);
+        CHECK_INT(weft_waitany(t, 2), 1);
+        CHECK_INT(weft_waitall(t, 6, flags), 0);
         finish(&h[0]);
         finish(&h[1]);
     }
@@ -329,7 +373,7 @@ TASK_TEST(waitset, one_after_the_other, "waitany: of a thousand tasks each is to
     CHECK_INT(told, n);
 }
 
-/* In rounds: tasks that end at about the time at which they are waited for. */
+/* [S108]  In rounds: tasks that end at about the time at which they are waited for. */
 TASK_TEST(waitset, races, "waitall: tasks that end while they are being waited for are not missed")
 {
     enum { N = 50 };
@@ -394,6 +438,64 @@ TEST(waitset, threads, "waitany, waitall: plain threads wait as tasks do")
     }
     for (int i = 0; i < N; i++) finish(&h[i]);
     CHECK_INT(weft_stop(), 0);
+}
+
+/* Fills a part of the stack that a wait had before. */
+static int
+use_stack(void *arg)
+{
+    volatile char frame[8192];
+    for (size_t i = 0; i < sizeof frame; i++) frame[i] = (char)0xa5;
+    (void)arg;
+    return frame[17] == (char)0xa5 ? 0 : WEFT_EINVAL;
+}
+
+/* [S107] */
+WORKER_TEST(waitset, waiter_cancelled,
+            "waitany, waitall: cancelling who waits leaves the tasks alone, and nothing with them")
+{
+    static const int sizes[] = {3, 40};
+    for (int k = 0; k < 6; k++) {
+        enum { N = 40 };
+        static struct held h[N];
+        weft_task *t[N];
+        int n = sizes[k % 2];
+        for (int i = 0; i < n; i++) {
+            hold(&h[i], 0);
+            t[i] = h[i].task;
+        }
+        struct waiting w = {.t = t, .n = (size_t)n, .flags = k / 2 == 1, .deadline = WEFT_FOREVER, .rc = 99};
+        weft_task *waiter = parked(k / 2 == 2 ? any : all, &w);
+        CHECK(weft_cancel(waiter));
+        CHECK_INT(weft_join(waiter), 0);
+        CHECK_INT(w.rc, WEFT_ECANCELED);
+        for (int i = 0; i < n; i++) {
+            CHECK(!weft_task_isdone(t[i]));
+            CHECK(weft__list_empty(&t[i]->waiters));
+        }
+        weft_task *other = asynced(use_stack, NULL);
+        while (!weft_task_isdone(other)) weft_yield();
+        for (int i = 0; i < n; i++) let_go(&h[i]);
+        CHECK_INT(weft_join(other), 0);
+        for (int i = 0; i < n; i++) finish(&h[i]);
+    }
+}
+
+/* [S109] */
+WORKER_TEST(waitset, again_and_again, "waitany: 100 000 waits leave nothing with a task that does not end")
+{
+    struct held h;
+    hold(&h, 0);
+    while (!weft_task_isstarted(h.task)) weft_yield();
+    weft_task *t[2] = {h.task, NULL};
+    for (int i = scaled(100000); i > 0; i--) {
+        t[1] = asynced(give, NULL);
+        if (!CHECK_INT(weft_waitany(t, 2), 1)) break; /* parks: the task must run first */
+        CHECK_INT(weft_join(t[1]), 0);
+    }
+    CHECK(weft__list_empty(&h.task->waiters));
+    let_go(&h);
+    finish(&h);
 }
 
 TEST(waitset, cancelled, "waitany, waitall: they end when the runtime stops")

@@ -112,8 +112,8 @@ WEFT_API WEFT_MUSTUSE int weft_join_until(weft_task *t, weft_time deadline);
 
 /* Waits until one of the n tasks at t has ended, and returns its index: the lowest of those that have ended already, or,
  * if it had to wait, that of the one whose end came first.  How it ended is for the caller to ask; the others go on.  A task
- * may be there more than once; a NULL stands for none, so whoever waits for one after the other can take out those that
- * it is done with.  Costs O(n), and one wake.                                                                     [C]
+ * may be there more than once, and counts at the first place; a NULL stands for none, so whoever waits for one after the
+ * other can take out those that it is done with.  Costs O(n), and one wake.                                       [C]
  *   WEFT_ENOENT    there is no task: n is 0, or all are NULL
  *   WEFT_EDEADLK   the caller is among them
  *   WEFT_EINVAL    t is NULL and n is not 0; n is above INT_MAX
@@ -123,7 +123,7 @@ WEFT_API WEFT_MUSTUSE int weft_join_until(weft_task *t, weft_time deadline);
 WEFT_API WEFT_MUSTUSE int weft_waitany(weft_task *const *t, size_t n);
 WEFT_API WEFT_MUSTUSE int weft_waitany_until(weft_task *const *t, size_t n, weft_time deadline);
 
-enum { WEFT_FAILFAST = 1 /* returns as soon as one has failed; the others go on */ };
+enum { WEFT_FAILFAST = 1 /* returns as soon as one has failed; the others go on.  Being cancelled is no failure */ };
 
 /* Waits until all of the n tasks at t have ended.  They, and NULLs among them, are as for weft_waitany.  Costs O(n).  Without
  * WEFT_FAILFAST and without a deadline, runs those in place that have not started, as weft_wait does.             [C]
