@@ -104,6 +104,7 @@ pass_elements(size_t size, size_t capacity)
     weft_channel_release(s.c);
 }
 
+/* [S187] */
 TASK_TEST(channel, element_sizes,
           "elements of every size arrive whole, at every capacity, and nothing beside them is written")
 {
@@ -435,6 +436,7 @@ run_release_under_taker(void)
     weft_run(NULL, release_under_taker_sticky, NULL);
 }
 
+/* [S191] */
 TEST(channel, released_under_taker, "to release the last reference while a task is parked on the channel is misuse")
 {
     CHECK(test_dies(run_release_under_taker, "close it first"));

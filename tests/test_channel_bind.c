@@ -31,7 +31,7 @@ spawned(weft_fn *fn, void *arg)
     return t;
 }
 
-/* [J21] */
+/* [J21] [S181] */
 TASK_TEST(channel_bind, completed, "a task that completes closes the channel bound to it")
 {
     for (size_t capacity = 0; capacity <= 10; capacity += 10) {
@@ -49,7 +49,7 @@ TASK_TEST(channel_bind, completed, "a task that completes closes the channel bou
     }
 }
 
-/* [J22] */
+/* [J22] [S180] */
 TASK_TEST(channel_bind, failed, "a task that fails closes the channel bound to it with its code")
 {
     for (size_t capacity = 0; capacity <= 10; capacity += 10) {
@@ -299,7 +299,7 @@ TASK_TEST(channel_bind, put_after_failure,
     weft_channel_release(c);
 }
 
-/* [J72]  At once, and not by a task that runs later: so nobody can put to it any more. */
+/* [J72] [S182]  At once, and not by a task that runs later: so nobody can put to it any more. */
 TASK_TEST(channel_bind, ended_already, "binding to a task that has ended closes the channel at once")
 {
     int codes[] = {0, 5, -42};
@@ -332,7 +332,7 @@ TASK_TEST(channel_bind, closed_already, "the end of a task leaves the code of a 
     weft_channel_release(e.gate);
 }
 
-/* [J87] */
+/* [J87] [S181] */
 TASK_TEST(channel_bind, buffered_first, "what a task has put before it ended is taken before its end shows")
 {
     for (int k = 0; k < 2; k++) {

@@ -406,6 +406,7 @@ check_impatient(size_t capacity)
     free(k.balance);
 }
 
+/* [S186] */
 TASK_TEST(channel_crowd, timeouts_lose_nothing,
           "deadlines on both sides: what a putter says it has put arrives once, and nothing else")
 {

@@ -105,7 +105,7 @@ check_putter_that_gives_up(weft_channel *c)
     CHECK_INT(seen, before + 1);
 }
 
-/* [J42] [J82] */
+/* [J42] [J82] [S178] */
 STICKY_TEST(channel_julia, len_buffered,
             "the length is what is buffered and who is parked to put, less those who give up")
 {
@@ -176,7 +176,7 @@ STICKY_TEST(channel_julia, isfull_with_putter, "a take leaves a full channel ful
 
 /* Fetching and waiting. */
 
-/* [J48] */
+/* [J48] [S183] */
 TEST(channel_julia, fetch_keeps, "a fetch leaves the oldest value where it is")
 {
     weft_channel *c = channel_of(3);
@@ -187,7 +187,7 @@ TEST(channel_julia, fetch_keeps, "a fetch leaves the oldest value where it is")
     weft_channel_release(c);
 }
 
-/* [J71] */
+/* [J71] [S183] */
 TEST(channel_julia, fetch_rendezvous, "a fetch from a rendezvous is not supported, open or closed")
 {
     weft_channel *c = channel_of(0);
@@ -286,7 +286,7 @@ STICKY_TEST(channel_julia, interrupted_wait,
 
 /* Closing. */
 
-/* [J34] [J45] */
+/* [J34] [J45] [S179] */
 TEST(channel_julia, isopen, "a channel is open until it is closed, and refuses puts after that")
 {
     weft_channel *c = channel_of(1);
@@ -368,7 +368,7 @@ TEST(channel_julia, close_with_any_code, "a channel can be closed with any negat
     }
 }
 
-/* [J67] */
+/* [J67] [S177] */
 STICKY_TEST(channel_julia, close_wakes_takers, "a close fails all parked takers")
 {
     weft_channel *c = channel_of(0);
@@ -379,7 +379,7 @@ STICKY_TEST(channel_julia, close_wakes_takers, "a close fails all parked takers"
     weft_channel_release(c);
 }
 
-/* [J68] */
+/* [J68] [S178] */
 STICKY_TEST(channel_julia, close_fails_putters,
             "a close drops the values of parked putters, and keeps what is buffered")
 {
@@ -397,7 +397,7 @@ STICKY_TEST(channel_julia, close_fails_putters,
     weft_channel_release(c);
 }
 
-/* [J69] */
+/* [J69] [S176] */
 TEST(channel_julia, close_twice, "a second close finds the channel closed and replaces the code")
 {
     weft_channel *c = channel_of(1);

@@ -3,7 +3,7 @@
 
 #include "channel_actor.h"
 
-/* [J62]  In Julia a running putter gets the place that a take has made: 0, 99, 2, 1.  Here it is taken already. */
+/* [J62] [S173]  In Julia a running putter gets the place that a take has made: 0, 99, 2, 1.  Here it is taken already. */
 STICKY_TEST(channel_order, nobody_overtakes_putters,
             "a free place goes to the oldest parked putter, not to whoever runs: 0 1 2 99")
 {
@@ -23,6 +23,7 @@ STICKY_TEST(channel_order, nobody_overtakes_putters,
     weft_channel_release(c);
 }
 
+/* [S172] */
 STICKY_TEST(channel_order, nobody_overtakes_takers, "a value goes to the oldest parked taker, not to whoever runs")
 {
     weft_channel *c = channel_of(1);
@@ -88,7 +89,7 @@ check_takers_in_order(size_t capacity, bool yields)
     weft_channel_release(c);
 }
 
-/* [J65] */
+/* [J65] [S171] */
 STICKY_TEST(channel_order, takers_rendezvous,
             "parked takers of a rendezvous are served, and go on, in the order in which they came")
 {
@@ -100,7 +101,7 @@ STICKY_TEST(channel_order, takers_rendezvous_at_once, "the same without a turn b
     check_takers_in_order(0, false);
 }
 
-/* [J66] */
+/* [J66] [S171] */
 STICKY_TEST(channel_order, takers_buffered,
             "parked takers of a buffered channel are served, and go on, in the order in which they came")
 {
