@@ -172,3 +172,45 @@ TASK_TEST(channel_cancel, duel, "cancellations against puts and takes: what was 
 {
     for (int i = TEST_SIM ? 2 : TEST_TSAN ? 30 : 300; i > 0; i--) run_duel((size_t)(i % 3) * 5);
 }
+
+struct pipeline {
+    weft_channel *c;
+    atomic_int consuming;
+    int64_t got; /* the consumer's last: a value, or a code */
+};
+
+static int
+produce_and_fail(void *arg)
+{
+    struct pipeline *p = arg;
+    for (int64_t i = 0; i < 3; i++) CHECK_INT(put(p->c, i), 0);
+    AWAIT(atomic_load_explicit(&p->consuming, memory_order_acquire) == 3); /* pairs with consume */
+    return WEFT_EPERM;
+}
+
+static int
+consume(void *arg)
+{
+    struct pipeline *p = arg;
+    while ((p->got = take(p->c)) >= 0) atomic_fetch_add_explicit(&p->consuming, 1, memory_order_release);
+    return (int)p->got;
+}
+
+/* [S256]  Nobody closes the channel. */
+TASK_TEST(channel_cancel, pipeline,
+          "when a producer fails its consumer is cancelled where it waits, and the scope has the error")
+{
+    for (size_t capacity = 0; capacity <= 2; capacity++) {
+        struct pipeline p = {.c = channel_of(capacity)};
+        weft_task *consumer = NULL;
+        weft_scope s;
+        weft_scope_open(&s, 0, WEFT_FOREVER);
+        int rc = weft_spawn(&consumer, consume, &p);
+        if (rc == 0) rc = weft_spawn(NULL, produce_and_fail, &p);
+        CHECK_INT(weft_scope_close(&s, rc), WEFT_EPERM);
+        CHECK_INT(p.got, WEFT_ECANCELED);
+        CHECK_INT(weft_task_state(consumer), WEFT_CANCELLED);
+        weft_task_release(consumer);
+        weft_channel_release(p.c);
+    }
+}

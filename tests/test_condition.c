@@ -87,7 +87,7 @@ WORKER_TEST(condition, value, "condition: the wait returns with the notifier's v
     CHECK(!weft_mutex_islocked(&s.m));
 }
 
-/* [J93] */
+/* [J93] [S230] [S231] */
 WORKER_TEST(condition, counts,
             "condition: one notification is for who has waited longest, and each says how many it ended")
 {
@@ -105,6 +105,8 @@ WORKER_TEST(condition, counts,
     CHECK_STR(s.journal.text, "123");
     CHECK_INT(notify(&s, "z", WEFT_ALL), 0);
     CHECK_INT(notify(&s, "z", WEFT_ONE), 0);
+    (void)begin_wait(&s, 3, weft_in(WEFT_MS)); /* they are not remembered */
+    CHECK_INT(finish(&s.actors[3]), WEFT_ETIMEDOUT);
 }
 
 /* [J94] */
@@ -153,7 +155,7 @@ wait_twice(struct actor *a)
     return weft_mutex_unlock(a->other);
 }
 
-/* [J95] */
+/* [J95] [S231] */
 WORKER_TEST(condition, once, "condition: who waits again is not notified twice by the same notification")
 {
     struct scene s = {0};
@@ -255,7 +257,7 @@ WORKER_TEST(condition, depth, "condition: a wait gives up every level of the mut
 
 /* ---- Deadlines ----------------------------------------------------------------------------------------------------- */
 
-/* [J91] */
+/* [J91] [S228] */
 WORKER_TEST(condition, deadline,
             "condition: a wait ends by its deadline, or by a notification before it, with the mutex locked")
 {
@@ -464,6 +466,7 @@ wait_for_the_end(void *arg)
     return 0;
 }
 
+/* [S226] */
 TEST(condition, cancelled, "condition: a cancelled wait has the mutex again")
 {
     struct end e = {.wait = 1};

@@ -30,6 +30,7 @@ TEST(event, zeroed, "a zeroed event is an event that is not set")
     CHECK_INT(try_wait(&autoreset), WEFT_EAGAIN);
 }
 
+/* [S232] */
 TEST(event, set_and_reset, "an event is set from the notify to the reset, and every wait meanwhile returns")
 {
     weft_event e = WEFT_EVENT_INIT;
@@ -45,7 +46,7 @@ TEST(event, set_and_reset, "an event is set from the notify to the reset, and ev
     CHECK_INT(weft_event_wait_until(&e, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
 }
 
-/* [J97] */
+/* [J97] [S232] */
 WORKER_TEST(event, both_proceed, "two waiters are parked until the notify, then both go on, and others do not park")
 {
     weft_event e = WEFT_EVENT_INIT;
@@ -103,7 +104,7 @@ WORKER_TEST(event, in_order, "waiters go on in the order in which they came")
     CHECK_STR(j.text, "123456");
 }
 
-/* [J100] */
+/* [J100] [S233] */
 WORKER_TEST(event, reset_at_once, "waiters that were notified go on also if the event is reset before they run")
 {
     weft_event e = WEFT_EVENT_INIT;

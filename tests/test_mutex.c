@@ -35,6 +35,7 @@ check_sequence(void)
     CHECK(!weft_mutex_islocked(&m));
 }
 
+/* [S220] */
 TASK_TEST(mutex, sequence, "mutex: it is free after as many unlocks as locks, and one more is an error")
 {
     check_sequence();
@@ -106,7 +107,7 @@ WORKER_TEST(mutex, waits, "mutex: another task waits until the owner has unlocke
     CHECK(!weft_mutex_islocked(&m));
 }
 
-/* [J115] [J119] */
+/* [J115] [J119] [S221] */
 WORKER_TEST(mutex, not_owner, "mutex: an unlock by another task, or by a plain thread, is an error and changes nothing")
 {
     weft_mutex m = {{0}};
@@ -358,6 +359,7 @@ disperse(struct crowd *c)
     CHECK(!weft_mutex_islocked(&c->m));
 }
 
+/* [S219] */
 WORKER_TEST(mutex, fifo, "mutex: those who wait get it in the order in which they came")
 {
     struct crowd c = {0};

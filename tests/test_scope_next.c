@@ -1,4 +1,6 @@
-/* test_scope_next.c - scopes that keep their members, and scopes with a limit. */
+/* test_scope_next.c - scopes that keep their members, scopes with a limit, and when the memory of a scope is free. */
+#include <stdlib.h>
+
 #include "scope_kit.h"
 
 static int
@@ -257,4 +259,34 @@ TASK_TEST(scope_limit, failure, "a member that fails while another is waited for
     CHECK_INT(rc, WEFT_ECANCELED);
     CHECK_INT(weft_scope_close(&s, rc), WEFT_EBUSY);
     CHECK_INT(m.ended + m.dropped, 0);
+}
+
+/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+
+static int
+end_soon(void *arg)
+{
+    for (volatile unsigned spins = (unsigned)(uintptr_t)arg; spins > 0; spins--) continue;
+    return 0;
+}
+
+/* [S86]  In every form in which the last member can be met: ended, running elsewhere, parked. */
+TASK_TEST(scope_memory, freed, "a scope's memory is free as soon as its close has returned, however its members end")
+{
+    unsigned seed = test_seed();
+    for (int i = scaled(20000); i > 0; i--) {
+        weft_scope *s = malloc(sizeof *s);
+        if (!CHECK(s)) return;
+        unsigned flags = dice(&seed, 3) == 0 ? WEFT_KEEP | WEFT_SUPERVISE : dice(&seed, 2) ? WEFT_RACE : 0;
+        weft_scope_open(s, flags, dice(&seed, 4) ? WEFT_FOREVER : weft_in(dice(&seed, 30) * WEFT_US));
+        int rc = 0;
+        for (unsigned n = dice(&seed, 4); n > 0 && rc == 0; n--)
+            rc = weft_spawn(NULL, end_soon, (void *)(uintptr_t)dice(&seed, 300));
+        for (unsigned n = dice(&seed, 3); n > 0; n--) weft_yield();
+        if (dice(&seed, 8) == 0) weft_scope_cancel(s, 0);
+        rc = weft_scope_close(s, rc);
+        CHECK(rc == 0 || rc == WEFT_ETIMEDOUT);
+        memset(s, 0xa5, sizeof *s); /* as whoever has the memory next */
+        free(s);
+    }
 }

@@ -67,7 +67,7 @@ TEST(semaphore, too_many, "more permits than the size are an invalid argument")
     CHECK_INT(weft_semaphore_available(&s), 3);
 }
 
-/* [J106] */
+/* [J106] [S238] */
 TEST(semaphore, release_without_acquire, "a release without an acquire is an error, and changes nothing")
 {
     weft_semaphore s = semaphore_of(2);
@@ -163,7 +163,7 @@ TEST(semaphore, with_failure, "a body that fails gives its permit back, and its 
     CHECK_INT(weft_semaphore_with(&s, 1, NULL, NULL), WEFT_EINVAL);
 }
 
-/* [J108]  Different on purpose: in Julia the holder gets it back before the waiters. */
+/* [J108] [S237]  Different on purpose: in Julia the holder gets it back before the waiters. */
 WORKER_TEST(semaphore, nobody_overtakes, "who releases and acquires again is behind those who wait")
 {
     weft_semaphore s = semaphore_of(1);
@@ -185,6 +185,7 @@ WORKER_TEST(semaphore, nobody_overtakes, "who releases and acquires again is beh
     CHECK_STR(j.text, "123");
 }
 
+/* [S234] */
 WORKER_TEST(semaphore, many_before_few, "a request for many is not overtaken by those for few")
 {
     weft_semaphore s = semaphore_of(3);
@@ -241,6 +242,7 @@ WORKER_TEST(semaphore, grows, "growing lets waiters through")
     CHECK_INT(weft_semaphore_available(&s), 3);
 }
 
+/* [S236] */
 WORKER_TEST(semaphore, shrinks, "shrinking lets holders drain, and then gives out as many as there are")
 {
     weft_semaphore s = semaphore_of(3);

@@ -53,6 +53,7 @@ long_ago(void)
     return weft_now() - 10 * HOUR - HOUR / 2;
 }
 
+/* [S251] [S255] */
 TASK_TEST(ticker, skip, "ticker: with WEFT_SKIP what was missed is one tick, and the next is on the grid")
 {
     weft_ticker t;
@@ -71,6 +72,7 @@ TASK_TEST(ticker, skip, "ticker: with WEFT_SKIP what was missed is one tick, and
     CHECK(weft_now() >= first + (weft_time)(weft_ticker_missed(&t) + 1) * 20 * WEFT_MS);
 }
 
+/* [S252] [S255] */
 TASK_TEST(ticker, burst, "ticker: with WEFT_BURST every tick that was missed is delivered at once")
 {
     weft_ticker t;
@@ -80,6 +82,7 @@ TASK_TEST(ticker, burst, "ticker: with WEFT_BURST every tick that was missed is 
     CHECK_INT(weft_ticker_missed(&t), 0);
 }
 
+/* [S253] [S255] */
 TASK_TEST(ticker, delay,
           "ticker: with WEFT_DELAY there is a period between a tick and the end of what is done after it")
 {
@@ -309,6 +312,7 @@ TEST(ticker, threads, "ticker: plain threads tick, and close")
     CHECK_INT(weft_stop(), 0);
 }
 
+/* [S254] */
 TEST(ticker, cancelled, "ticker: a wait for a tick ends when the runtime stops")
 {
     static struct job j;

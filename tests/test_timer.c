@@ -226,6 +226,54 @@ TEST(timer, order_of_many, "timer: of many sleeps that are over at once none ove
     if (row.in_time) CHECK_INT(row.disordered, 0); /* else some ended before others began */
 }
 
+/* Ten thousand in fewer places: those of one place may end in any order. */
+static int
+sleep_to_sort(void *arg)
+{
+    enum { MOST = 10000, PLACES = 1000 };
+    static struct in_row s[MOST];
+    static weft_task *t[MOST];
+    struct row *row = arg;
+    unsigned seed = test_seed();
+    int n = scaled(MOST);
+    row->start = weft_in(60 * WEFT_MS);
+    for (int i = 0; i < n; i++) {
+        s[i] = (struct in_row){row, row->start + dice(&seed, PLACES) * 50 * WEFT_US};
+        t[i] = spawned(sleep_in_row, &s[i]);
+    }
+    while (row->asleep < n) weft_yield();
+    row->in_time = weft_now() < row->start;
+    for (int i = 0; i < n; i++) CHECK_INT(weft_join(t[i]), 0);
+    return 0;
+}
+
+/* [S136] */
+TEST(timer, sleep_sort, "timer: ten thousand sleeps that began at random end in the order of their deadlines")
+{
+    struct row row = {0};
+    for (int i = 0; i < 3 && !row.in_time; i++) {
+        row = (struct row){0};
+        CHECK_INT(run_on(1, sleep_to_sort, &row), 0);
+    }
+    if (row.in_time) CHECK_INT(row.disordered, 0); /* else some ended before others began */
+}
+
+/* [S137] */
+TASK_TEST(timer, past_cancelled,
+          "timer: a sleep until a time that has passed returns at once, unless the caller is cancelled")
+{
+    weft_scope s;
+    CHECK_INT(weft_sleep_until(weft_now() - WEFT_S), 0);
+    CHECK_INT(weft_sleep_until(1), 0);
+    CHECK_INT(weft_sleep_until(WEFT_NOW), 0);
+    CHECK_INT(weft_sleep(INT64_MIN), 0);
+    weft_scope_open(&s, 0, WEFT_FOREVER);
+    weft_scope_cancel(&s, 0);
+    CHECK_INT(weft_sleep_until(weft_now() - WEFT_S), WEFT_ECANCELED);
+    CHECK_INT(weft_sleep(0), WEFT_ECANCELED);
+    CHECK_INT(weft_scope_close(&s, WEFT_ECANCELED), 0);
+}
+
 static int
 sleep_for_ever(void *arg)
 {
