@@ -205,10 +205,8 @@ weft_waitany_until(weft_task *const *tasks, size_t n, weft_time deadline)
     if (some == 0) return WEFT_ENOENT;
     if (deadline == WEFT_NOW) return WEFT_EAGAIN;
     if (n == 1) return wait_for_each(c, tasks, n, deadline);
-    size_t index;
-    rc = park_on(tasks, n, ANY, c, deadline, &index);
-    for (first = 0; rc == 0 && tasks[first] != tasks[index];) first++; /* it may be there more than once */
-    return rc < 0 ? rc : (int)first;
+    rc = park_on(tasks, n, ANY, c, deadline, &first);
+    return rc < 0 ? rc : (int)first; /* of a task that is there more than once the first: its list is in their order */
 }
 
 int
