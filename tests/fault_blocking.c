@@ -57,6 +57,7 @@ many_calls(void *arg)
     return 0;
 }
 
+/* [S246] */
 FAULT_SCENARIO(blocking_calls, F_ALL, "blocking: every call is made once, or says why not, and no token is lost")
 {
     fault_on_task(2, 0, many_calls);

@@ -120,7 +120,9 @@ TASK_TEST(cancel, itself, "a task that cancels itself goes on, and meets it at i
 
 struct calls {
     weft_channel *full, *room;
+    weft_semaphore held;
     weft_task *ended;
+    struct member child;
     _Atomic int begun;
     _Atomic bool go;
     bool done;
@@ -131,6 +133,31 @@ nothing(void *arg)
 {
     (void)arg;
     return 0;
+}
+
+/* What is no cancellation point works as ever. */
+static void
+calls_the_others(struct calls *c)
+{
+    weft_mutex m = {{0}};
+    weft_condition condition = {{0}};
+    weft_event e = WEFT_EVENT_INIT;
+    weft_semaphore s;
+    weft_mutex_lock(&m);
+    CHECK(weft_mutex_trylock(&m));
+    CHECK_INT(weft_condition_notify(&condition, NULL, WEFT_ALL), 0);
+    CHECK_INT(weft_mutex_unlock(&m), 0);
+    CHECK_INT(weft_mutex_unlock(&m), 0);
+    CHECK(!weft_mutex_islocked(&m));
+    weft_event_notify(&e);
+    CHECK(weft_event_isset(&e));
+    CHECK_INT(weft_semaphore_init(&s, 1), 0);
+    CHECK_INT(weft_semaphore_acquire(&s, 1), WEFT_ECANCELED);
+    CHECK_INT(weft_semaphore_release(&s, 1), WEFT_EOVERFLOW);
+    CHECK_INT(weft_semaphore_release(&c->held, 1), 0);
+    weft_task_release(weft_task_retain(c->ended));
+    weft_channel_retain(c->room);
+    weft_channel_release(c->room);
 }
 
 static int
@@ -147,6 +174,7 @@ calls_everything(void *arg)
     CHECK_INT(weft_channel_take_until(c->full, &x, WEFT_NOW), WEFT_ECANCELED);
     CHECK_INT(weft_wait(c->ended), WEFT_ECANCELED);
     CHECK_INT(weft_spawn(&t, nothing, NULL), WEFT_ECANCELED);
+    CHECK_INT(launch(&t, nap, &c->child), WEFT_ECANCELED);
     CHECK(t == NULL);
     CHECK_INT(weft_check(), WEFT_ECANCELED);
     weft_yield();
@@ -154,6 +182,7 @@ calls_everything(void *arg)
     weft_scope_open(&s, 0, WEFT_FOREVER);
     CHECK_INT(weft_check(), WEFT_ECANCELED);
     CHECK_INT(weft_scope_close(&s, 0), 0);
+    calls_the_others(c);
     weft_channel_close(c->room, 0);
     c->done = true;
     return WEFT_ECANCELED;
@@ -163,8 +192,10 @@ calls_everything(void *arg)
 TASK_TEST(cancel, level,
           "a cancelled task meets it at every cancellation point, before anything happens, and nowhere else")
 {
-    struct calls c = {.go = false};
+    struct calls c = {.go = false, .child = MEMBER(.nap = 0)};
     int x = 5;
+    CHECK_INT(weft_semaphore_init(&c.held, 1), 0);
+    CHECK_INT(weft_semaphore_acquire(&c.held, 1), 0);
     CHECK_INT(weft_channel_new(&c.full, sizeof x, 1), 0);
     CHECK_INT(weft_channel_new(&c.room, sizeof x, 1), 0);
     CHECK_INT(weft_channel_put(c.full, &x), 0);
@@ -179,6 +210,8 @@ TASK_TEST(cancel, level,
     CHECK_INT(weft_task_state(t), WEFT_CANCELLED);
     CHECK_INT((int)weft_channel_len(c.full), 1);
     CHECK_INT((int)weft_channel_len(c.room), 0);
+    CHECK_INT((int)weft_semaphore_available(&c.held), 1);
+    CHECK_INT(c.child.begun + c.child.dropped, 0);
     weft_task_release(t);
     weft_task_release(c.ended);
     weft_channel_release(c.full);

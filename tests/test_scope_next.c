@@ -1,4 +1,4 @@
-/* test_scope_next.c - scopes that keep their members, scopes with a limit, and when the memory of a scope is free. */
+/* test_scope_next.c - scopes that keep their members, scopes with a limit, spawns against cancellations, and when the memory is free. */
 #include <stdlib.h>
 
 #include "scope_kit.h"
@@ -259,6 +259,40 @@ TASK_TEST(scope_limit, failure, "a member that fails while another is waited for
     CHECK_INT(rc, WEFT_ECANCELED);
     CHECK_INT(weft_scope_close(&s, rc), WEFT_EBUSY);
     CHECK_INT(m.ended + m.dropped, 0);
+}
+
+/* ---- Spawning against a cancellation ------------------------------------------------------------------------------- */
+
+static int
+cancel_scope(void *arg)
+{
+    weft_scope_cancel(arg, 0);
+    return 0;
+}
+
+/* [S87]  Who cancels is a member, so that the scope is open; it is not dropped, as nobody else cancels. */
+TASK_TEST(scope_spawn, against_cancel,
+          "a member cancels the scope while it is spawned into: each spawn is refused, dropped, or run")
+{
+    unsigned seed = test_seed();
+    for (int round = scaled(5000); round > 0; round--) {
+        enum { MOST = 12 };
+        struct member m[MOST];
+        int refused = 0, after = (int)dice(&seed, MOST), done = 0;
+        weft_scope s;
+        weft_scope_open(&s, 0, WEFT_FOREVER);
+        for (int i = 0; i < MOST; i++) {
+            m[i] = MEMBER(.nap = 0);
+            if (i == after) CHECK_INT(weft_spawn(NULL, cancel_scope, &s), 0);
+            if (i > after && dice(&seed, 4) == 0) weft_yield();
+            int rc = launch(NULL, nap, &m[i]);
+            CHECK(rc == 0 || (rc == WEFT_ECANCELED && i >= after));
+            refused += rc < 0;
+        }
+        CHECK_INT(weft_scope_close(&s, 0), 0);
+        for (int i = 0; i < MOST; i++) done += m[i].ended + m[i].dropped;
+        CHECK_INT(refused + done, MOST);
+    }
 }
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #define HOUR (3600 * WEFT_S)
 
+/* [J207] */
 TASK_TEST(ticker, arguments, "ticker: what cannot be is an error, and a zeroed one is not initialised")
 {
     weft_ticker t;

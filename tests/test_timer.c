@@ -70,7 +70,7 @@ sleep_in_the_past(void)
     CHECK_INT(weft_sleep_until(weft_now() - 1), 0);
 }
 
-/* [S137] */
+/* [J207] [S137] */
 TASK_TEST(timer, past, "timer: a time that has passed is no time")
 {
     sleep_in_the_past();
