@@ -2,7 +2,7 @@
 #
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
-#   make demo             builds and shows the example application
+#   make demo             builds and shows the example applications
 #   make examples         builds the small examples, Julia's own and the questions, and looks that they print what they should
 #   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
@@ -316,12 +316,15 @@ bench:
 bench-figure:
 	@tools/bench-plot build/bench/results.json docs/benchmarks.svg
 
-# The main job: examples/pgz on real input, beside gzip and pigz.  Missing packages first: the build needs them.
+# The main job: examples/pgz on real input, beside gzip and pigz; then several models at once.  Missing packages first: the
+# build needs them.
 .PHONY: demo pgz
 demo:
 	@tools/install-deps build demo
-	+@$(MAKE) --no-print-directory pgz
+	+@$(MAKE) --no-print-directory pgz $(B)/examples/questions/models
 	@tools/demo $(B)
+	@echo
+	@tools/demo-models $(B)
 
 pgz: $(B)/examples/pgz/pgz
 
@@ -336,14 +339,18 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c examples/questions/*.c))
 
 example-programs: $(EXAMPLES)
-examples: $(EXAMPLES)
-	@tools/check-examples $^
+examples:
+	@tools/install-deps build demo
+	+@$(MAKE) --no-print-directory example-programs
+	@tools/check-examples $(EXAMPLES)
 
 $(EXAMPLES): $(B)/%: %.c $(LINKS)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(SANITIZE) $(CFLAGS) -o $@ $< -L$(B) -lweft -pthread \
-	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
+	    $(EXAMPLE_LIBS) -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
+
+$(B)/examples/questions/models: EXAMPLE_LIBS := -lz -lm
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
 

@@ -45,24 +45,32 @@ listen(weft_channel *requests, void *arg)
 }
 
 static int
-root(void *arg)
+serve_all(weft_channel *requests)
 {
-    (void)arg;
-    weft_channel *requests;
     weft_scope s;
-    int request, code = weft_channel_spawn(&requests, sizeof request, WAITING, listen, NULL, NULL);
-    if (code < 0) return code;
-
+    int request, code = 0;
     weft_scope_open(&s, 0, WEFT_FOREVER);
     weft_scope_limit(&s, LIMIT);
     while (code == 0 && (code = weft_channel_take(requests, &request)) == 0)
         code = weft_spawn_copy(NULL, serve, &request, sizeof request);
-    code = weft_scope_close(&s, code == WEFT_ECLOSED ? 0 : code);
+    return weft_scope_close(&s, code == WEFT_ECLOSED ? 0 : code); /* closed: that was the last one */
+}
 
+static int
+root(void *arg)
+{
+    (void)arg;
+    weft_channel *requests = NULL;
+    weft_scope s;
+    weft_scope_open(&s, 0, WEFT_FOREVER); /* of who serves and who listens: should one fail, both end */
+    int code = weft_channel_spawn(&requests, sizeof(int), WAITING, listen, NULL, NULL);
+    if (code == 0) code = serve_all(requests);
+    code = weft_scope_close(&s, code);
     weft_channel_release(requests);
+    if (code < 0) return code;
     printf("%d primes, which come to %lld\n", primes, sum);
     printf("more than %d at a time: %s\n", LIMIT, most > LIMIT ? "yes" : "no");
-    return code;
+    return 0;
 }
 
 int

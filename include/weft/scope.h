@@ -100,7 +100,8 @@ WEFT_API WEFT_MUSTUSE int weft_scope_next_until(weft_scope *s, weft_task **t, we
  * Never waits: to cancel and wait, call weft_wait next.  true: t had not ended, and this was the first such call. */
 WEFT_API bool weft_cancel(weft_task *t);
 
-/* Is the caller cancelled?  For loops that compute for long.  A clock is read only under a deadline.               [C]
+/* Is the caller cancelled?  For loops that compute for long.  A clock is read only under a deadline.  Never parks, and lets
+ * nobody else run: where the worker may be needed by others, who cancels among them, weft_yield does that.        [C]
  *   0, or WEFT_ECANCELED */
 WEFT_API WEFT_MUSTUSE int weft_check(void);
 
