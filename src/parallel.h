@@ -31,6 +31,12 @@ int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
  * begins.  Neither runs if the caller is cancelled: then that is in v. */
 void weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, weft_fn *right, void *r);
 
+/* The most iterations of a piece, where the grain of a range of that length is up to us. */
+size_t weft__parallel_grain(size_t length, size_t workers);
+
+/* A block of so many bytes, which begins at a cache line; NULL: no memory. */
+void *weft__parallel_block(size_t bytes);
+
 /* Records that the piece that begins at index failed with code. */
 void weft__verdict_fail(struct verdict *v, size_t index, int code);
 

@@ -34,8 +34,10 @@
 #include "parallel.h"
 
 #include "bits.h"
+#include "hook.h"
 #include "scheduler.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum {
@@ -155,6 +157,18 @@ weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg)
     return code < 0 ? code : weft_join(task);
 }
 
+/* Not inlined: its callers switch contexts, and compilers look up once where errno is, as if that were the same
+ * afterwards. */
+weft__noinline void *
+weft__parallel_block(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX - WEFT_CACHE_LINE || weft__hook_fail()) return NULL;
+    int saved = errno;
+    void *block = aligned_alloc(WEFT_CACHE_LINE, weft__round_up(bytes, WEFT_CACHE_LINE));
+    errno = saved;
+    return block;
+}
+
 static void
 run_piece(struct loop *loop, size_t begin)
 {
@@ -182,8 +196,8 @@ run_span(void *arg)
     return 0;
 }
 
-static size_t
-choose_grain(size_t length, size_t workers)
+size_t
+weft__parallel_grain(size_t length, size_t workers)
 {
     size_t grain = workers > 1 ? length / (workers * PIECES) : length;
     return grain < 1 ? 1 : grain < PIECE_MOST ? grain : PIECE_MOST;
@@ -198,7 +212,7 @@ weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx)
     if (grain == 0) {
         int workers = weft_nworkers();
         if (workers < 0) return workers;
-        loop.grain = choose_grain(length, (size_t)workers);
+        loop.grain = weft__parallel_grain(length, (size_t)workers);
         loop.eager = false;
     }
     struct span all = {&loop, 0, length > loop.grain ? (length - 1) / loop.grain + 1 : length > 0};

@@ -30,10 +30,8 @@
 #include "parallel.h"
 
 #include "bits.h"
-#include "hook.h"
 #include "scheduler.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,17 +83,12 @@ copy(void *to, const void *from, size_t size)
     else memcpy(to, from, size);
 }
 
-/* A block of n places; NULL: no memory.  Not inlined: its callers switch contexts, and compilers look up once where errno
- * is, as if that were the same afterwards. */
-static weft__noinline unsigned char *
+/* A block of n places; NULL: no memory. */
+static unsigned char *
 block_new(const struct reduction *r, size_t n)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(r->stride, n, &bytes) || bytes > PTRDIFF_MAX || weft__hook_fail()) return NULL;
-    int saved = errno;
-    unsigned char *block = aligned_alloc(BLOCK_ALIGN, weft__round_up(bytes, BLOCK_ALIGN));
-    errno = saved;
-    return block;
+    return __builtin_mul_overflow(r->stride, n, &bytes) ? NULL : weft__parallel_block(bytes);
 }
 
 static void

@@ -1,6 +1,7 @@
-/* fault_parallel.c - loops, reductions, and the fork of two, with faults. */
+/* fault_parallel.c - loops, reductions, scans, sorts, and the fork of two, with faults. */
 #include "fault_kit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { LENGTH = 400, LARGE = 4096 };
@@ -102,6 +103,95 @@ FAULT_SCENARIO(reductions_outside, F_MEMORY, "reduce: called by a plain thread")
 {
     if (!fault_start(2, 0)) return;
     reductions(NULL);
+    FAULT_CHECK(weft_stop() == 0);
+}
+
+/* ---- Scans and sorts ---- */
+
+static void
+add_first(void *into, const void *from, void *ctx)
+{
+    if (ctx) weft_yield();
+    *(long *)into += *(const long *)from;
+}
+
+static void
+scan(size_t size, void *ctx)
+{
+    enum { N = 300 };
+    char *v = malloc(N * size);
+    if (!v) return;
+    memset(v, 0, N * size);
+    for (size_t i = 0; i < N; i++) *(long *)(void *)(v + i * size) = (long)i;
+    bool right = true;
+    if (fault_may(weft_scan(v, v, N, size, add_first, ctx)))
+        for (size_t i = 0; i < N; i++) right = right && *(long *)(void *)(v + i * size) == (long)(i * (i + 1) / 2);
+    FAULT_CHECK(right);
+    free(v);
+}
+
+struct entry {
+    unsigned key, number, rest;
+};
+
+static int
+compare(const void *a, const void *b, void *ctx)
+{
+    unsigned x = ((const struct entry *)a)->key, y = ((const struct entry *)b)->key;
+    if (ctx && (x ^ y) % 64 == 0) weft_yield();
+    return (x > y) - (x < y);
+}
+
+/* Sorted and stable, or all are there. size: 8, or 12, which is sorted by addresses. */
+static void
+sort(size_t size, void *ctx)
+{
+    enum { N = 5000 };
+    char *v = malloc(N * size);
+    if (!v) return;
+    for (unsigned i = 0; i < N; i++) memcpy(v + i * size, &(struct entry){i * 7919 % 1000, i, 1}, size);
+    bool sorted = fault_may(weft_sort(v, N, size, compare, ctx)), good = true;
+    unsigned long sum = 0;
+    for (size_t i = 0; i < N; i++) {
+        struct entry a, b;
+        memcpy(&b, v + i * size, size);
+        sum += b.number;
+        if (!sorted || i == 0) continue;
+        memcpy(&a, v + (i - 1) * size, size);
+        good = good && (a.key < b.key || (a.key == b.key && a.number < b.number));
+    }
+    FAULT_CHECK(good && sum == N * (N - 1ul) / 2);
+    free(v);
+}
+
+static int
+scans_and_sorts(void *arg)
+{
+    fault_arm();
+    scan(sizeof(long), arg);
+    scan(200, arg);
+    sort(8, arg);
+    sort(12, arg);
+    return 0;
+}
+
+static int
+scans_and_sorts_that_park(void *arg)
+{
+    (void)arg;
+    return scans_and_sorts(&runs);
+}
+
+FAULT_SCENARIO(scans_and_sorts_in_task, F_ALL,
+               "scan, sort: the result is right, or nothing is lost and the code says why")
+{
+    fault_on_task(3, 0, scans_and_sorts_that_park);
+}
+
+FAULT_SCENARIO(scans_and_sorts_outside, F_MEMORY, "scan, sort: called by a plain thread")
+{
+    if (!fault_start(2, 0)) return;
+    scans_and_sorts(NULL);
     FAULT_CHECK(weft_stop() == 0);
 }
 

@@ -1,4 +1,5 @@
 /* tbb.cpp - the benchmarks of trees and loops on oneTBB. */
+#include "../keys.h"
 #include "../rest.h"
 #include "../vector.h"
 #include "../work.h"
@@ -11,6 +12,8 @@
 #include <tbb/parallel_for.h>
 #include <tbb/parallel_invoke.h>
 #include <tbb/parallel_reduce.h>
+#include <tbb/parallel_scan.h>
+#include <tbb/parallel_sort.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
@@ -119,6 +122,26 @@ sum_all(vector *v)
     return tbb::parallel_reduce(range(0, v->n), 0.0, add_range, std::plus<double>());
 }
 
+/* Not stable. */
+void
+sort_all(keys *k)
+{
+    tbb::parallel_sort(k->x, k->x + k->n);
+}
+
+void
+scan_all(uint64_t *out, const keys *k)
+{
+    auto scan_range = [out, k](const range &r, uint64_t sum, bool final) {
+        for (size_t i = r.begin(); i < r.end(); i++) {
+            sum += k->x[i];
+            if (final) out[i] = sum;
+        }
+        return sum;
+    };
+    tbb::parallel_scan(range(0, k->n), uint64_t{0}, scan_range, std::plus<uint64_t>());
+}
+
 /* ---- Starting and being idle ------------------------------------------------------------------------------------- */
 
 tbb::task_group *newcomers;
@@ -190,12 +213,19 @@ const bench_variant fill_variants[] = {
 const bench_variant sum_variants[] = {
     {"tbb-parallel_reduce", BENCH_ONE_AND_ALL, [](bench_sample *s) { sum_sample(s, sum_all); }},
 };
+const bench_variant sort_variants[] = {
+    {"tbb-parallel_sort", BENCH_ONE_AND_ALL, [](bench_sample *s) { sort_sample(s, sort_all); }},
+};
+const bench_variant scan_variants[] = {
+    {"tbb-parallel_scan", BENCH_ONE_AND_ALL, [](bench_sample *s) { scan_sample(s, scan_all); }},
+};
 const bench_variant start_variants[] = {{"tbb-task_group", BENCH_SEVERAL, start_elsewhere}};
 const bench_variant idle_variants[] = {{"tbb", BENCH_ONE_AND_ALL, idle}};
 const bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
     BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
     BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(sort_values, sort_variants, 5),     BENCH_GROUP(scan_values, scan_variants, 0),
     BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };
 

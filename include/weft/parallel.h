@@ -25,6 +25,14 @@ typedef int weft_range_fn(size_t begin, size_t end, void *ctx);
  *   WEFT_ENOMEM    no memory to start tasks with; or what a body returned, or weft_start said, if it had to start */
 WEFT_API WEFT_MUSTUSE int weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx);
 
+/* Calls body on tiles r0 .. r1 - 1 by c0 .. c1 - 1 that together cover rows 0 .. rows - 1 by columns 0 .. cols - 1 exactly
+ * once, in parallel.  Tiles are about as high as wide; grain is the most elements of one; 0: chosen by the runtime.  The tiles
+ * depend on rows, cols and grain alone, if that is given.  Of two failures the lower index is that of the tile whose first
+ * element comes first, row by row.                                                                               [C]
+ * Codes as for weft_for; WEFT_EINVAL also if rows * cols is more than a size_t can hold. */
+WEFT_API WEFT_MUSTUSE int weft_for_2d(size_t rows, size_t cols, size_t grain,
+                                      int (*body)(size_t r0, size_t r1, size_t c0, size_t c1, void *ctx), void *ctx);
+
 /* What to reduce with.  An accumulator has size bytes; map adds begin .. end - 1 to *acc, which starts as a copy of
  * *identity; combine adds *from, which comes from higher indices, to *into. */
 typedef struct weft_reduction {
@@ -39,6 +47,28 @@ typedef struct weft_reduction {
  * Codes as for weft_for; *result is untouched if the call fails. */
 WEFT_API WEFT_MUSTUSE int weft_reduce(size_t begin, size_t end, size_t grain, const weft_reduction *r, void *ctx,
                                       void *result);
+
+/* Running combinations: the element i at out becomes that of elements 0 to i at in, in order; both have n elements of size
+ * bytes.  op combines *from, which comes from higher indices, into *into; it must be associative, and need not be
+ * commutative.  Where it is so but nearly, as for floating-point numbers, the last bits may differ from call to call.  op must
+ * not leave by longjmp or an exception; it may park.  out is in, or does not overlap it.                         [C]
+ *   WEFT_EINVAL    op is NULL, size is 0, n * size is more than there can be; or out or in is NULL, and n is not 0
+ *   WEFT_ECANCELED the caller's scope was cancelled
+ *   WEFT_ENOMEM    no memory for an element (of more than 128 bytes), or what weft_start said, if it had to start
+ * What is at out after a failure is unspecified. */
+WEFT_API WEFT_MUSTUSE int weft_scan(void *out, const void *in, size_t n, size_t size,
+                                    void (*op)(void *into, const void *from, void *ctx), void *ctx);
+
+/* Sorts the n elements of size bytes at base: of two for which compare returns 0 the first stays the first.  compare returns
+ * less than 0 if *a must come before *b, more if it must come after; it may park.  weft/sort.h makes a faster sort for one
+ * type, with a comparison that is compiled in.  Needs memory for n more elements.  A comparison that contradicts itself costs
+ * the order, but no elements.                                                                                    [C]
+ *   WEFT_EINVAL    compare is NULL, size is 0, n * size is more than there can be; or base is NULL, and n is not 0
+ *   WEFT_ENOMEM    no memory: nothing was moved; or what weft_start said, if it had to start
+ *   WEFT_ECANCELED the caller's scope was cancelled: the same elements are at base, in any order
+ * Merge sort; the sources name the papers. */
+WEFT_API WEFT_MUSTUSE int weft_sort(void *base, size_t n, size_t size,
+                                    int (*compare)(const void *a, const void *b, void *ctx), void *ctx);
 
 /* Runs f(a) and g(b), perhaps at the same time, and returns when both have ended: f's code if that is negative, else g's.
  * Both run even if one fails.  f runs as a part of the caller's task; so does g, unless another worker takes it: then as a
