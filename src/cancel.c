@@ -14,8 +14,9 @@
  *
  * Waking.  A context is listed in the scope in which it has parked, and stays listed when it goes on: only when it first
  * parks in another scope, and when its task ends, it moves.  A scope in which something is listed is linked to the one
- * around it, and that one to the next, up to the root or to a WEFT_SHIELD.  So a walk from the node that is cancelled, over
- * children and what is listed in them, finds every context that may be parked there, and claims those that are.
+ * around it, and that one to the next, up to the root.  So a walk from the node that is cancelled, over children and what is
+ * listed in them, finds every context that may be parked there, and claims those that are.  It passes by a WEFT_SHIELD,
+ * unless shields are broken (shutdown.c).
  *
  * Hazard.  A task finds no flag, and parks; a cancellation finds no parked task, and goes.
  *
@@ -65,6 +66,7 @@
 #define LATE (INT64_C(1) << 33)
 
 _Atomic uint64_t weft__cancel_epoch = 1;
+_Atomic bool weft__shields_broken;
 
 void
 weft__scope_lock(struct scope *s)
@@ -133,7 +135,7 @@ survey(struct scope *s, uint64_t epoch, weft_time *earliest)
             return NULL;
         }
         if (t < *earliest) *earliest = t;
-        if (!x->outer || (x->flags & WEFT_SHIELD)) return NULL;
+        if (!x->outer || weft__scope_shields(x)) return NULL;
         if (owner_cancelled(x)) return x;
     }
 }
@@ -155,7 +157,7 @@ expire(struct scope *s, weft_time now)
     for (struct scope *x = s; x->outer; x = x->outer) {
         if (load_relaxed(&x->deadline) <= now) /* relaxed: as in survey */
             weft__scope_cancel(x, WEFT_ETIMEDOUT, true);
-        if (x->flags & WEFT_SHIELD) return;
+        if (x->shield) return;
     }
 }
 
@@ -174,7 +176,7 @@ weft__scope_cancelled(struct scope *s)
         remember(s, epoch, earliest);
     }
     if (earliest == WEFT_FOREVER) {
-        if (!(s->flags & SCOPE_COUNTED)) store_relaxed(&s->clean, epoch); /* relaxed: a hint, compared with the epoch */
+        if (!(s->flags & SCOPE_SLOW)) store_relaxed(&s->clean, epoch); /* relaxed: a hint, compared with the epoch */
         return false;
     }
     weft_time now = weft__clock_now();
@@ -206,7 +208,7 @@ weft__scope_earliest(const struct scope *s)
     for (const struct scope *x = s; x->outer; x = x->outer) {
         weft_time t = load_relaxed(&x->deadline); /* relaxed: an answer of a moment */
         if (t < earliest) earliest = t;
-        if (x->flags & WEFT_SHIELD) break;
+        if (x->shield) break;
     }
     return earliest;
 }
@@ -219,11 +221,9 @@ link_one(struct scope *s)
 {
     weft__scope_lock(s);
     if (!s->linked) {
-        if (!(s->flags & WEFT_SHIELD)) {
-            weft__scope_lock(s->outer);
-            weft__list_append(&s->outer->children, &s->sibling);
-            weft__unlock(&s->outer->lock);
-        }
+        weft__scope_lock(s->outer);
+        weft__list_append(&s->outer->children, &s->sibling);
+        weft__unlock(&s->outer->lock);
         if (s->home) {
             weft__acquire(&s->home->lock);
             weft__list_append(&s->home->opened, &s->opened);
@@ -241,13 +241,7 @@ weft__scope_anchor(struct scope *s)
 {
     struct scope *x, *end;
     /* acquire: pairs with the release below: all around x is linked */
-    for (x = s; x->outer && !load_acquire(&x->anchored); x = x->outer) {
-        link_one(x);
-        if (x->flags & WEFT_SHIELD) {
-            x = x->outer;
-            break;
-        }
-    }
+    for (x = s; x->outer && !load_acquire(&x->anchored); x = x->outer) link_one(x);
     for (end = x, x = s; x != end; x = x->outer) store_release(&x->anchored, true);
 }
 
@@ -255,11 +249,9 @@ void
 weft__scope_unlink(struct scope *s)
 {
     if (!s->linked) return;
-    if (!(s->flags & WEFT_SHIELD)) {
-        weft__acquire(&s->outer->lock);
-        weft__list_remove(&s->outer->children, &s->sibling);
-        weft__unlock(&s->outer->lock);
-    }
+    weft__acquire(&s->outer->lock);
+    weft__list_remove(&s->outer->children, &s->sibling);
+    weft__unlock(&s->outer->lock);
     if (s->home) {
         weft__acquire(&s->home->lock);
         weft__list_remove(&s->home->opened, &s->opened);
@@ -365,6 +357,7 @@ claim_all(struct scope *s, struct runlist *woken)
     }
     for (struct list_node *n = s->children.head; n; n = n->next) {
         struct scope *child = weft__container(n, struct scope, sibling);
+        if (weft__scope_shields(child)) continue;
         weft__scope_pin(child);
         (void)walk_later(child); /* it is this thread that walks */
     }
@@ -419,13 +412,27 @@ walk_from(struct scope *s)
 }
 
 bool
-weft__scope_cancel(struct scope *s, int reason, bool late)
+weft__scope_mark(struct scope *s, int reason, bool late)
 {
     int64_t none = 0;
     if (!cas_acq_rel(&s->cancelled, &none, CANCELLED | (late ? LATE : 0) | (int64_t)(uint32_t)reason))
         return false;                    /* C1 */
     store_relaxed(&s->eventful, true);   /* relaxed: who cancels is inside, and ends before it is closed */
     add_seq_cst(&weft__cancel_epoch, 1); /* C2 */
+    return true;
+}
+
+void
+weft__scope_walk(struct scope *root)
+{
+    weft__scope_pin(root);
+    walk_from(root);
+}
+
+bool
+weft__scope_cancel(struct scope *s, int reason, bool late)
+{
+    if (!weft__scope_mark(s, reason, late)) return false;
     if (!inhabited(s)) return true;
     weft__fence_heavy(); /* C3: pairs with L3 [cancel] */
     weft__scope_pin(s);
@@ -461,8 +468,8 @@ branch(const weft_task *t, struct context *c, bool *any)
         if (s->owner == t) found = s;
     }
     *any = found;
-    while (found && !(found->flags & WEFT_SHIELD) && found->outer->owner == t) found = found->outer;
-    if (found && (found->flags & WEFT_SHIELD)) found = NULL;
+    while (found && !found->shield && found->outer->owner == t) found = found->outer;
+    if (found && found->shield) found = NULL;
     if (found) weft__scope_pin(found);
     weft__unlock(&c->lock);
     return found;

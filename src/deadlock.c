@@ -39,8 +39,9 @@
  * What is not seen, and never reported: a deadlock beside a thread that Weft does not know, whatever that does (so none
  * under ThreadSanitizer, which has a thread of its own); or where /proc cannot be read.
  *
- * Signal handlers.  A handler may not call Weft, except for weft_dump, so it cannot wake a task: a program all of whose
- * tasks wait, and which a handler is to end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
+ * Signal handlers.  Of what wakes tasks a handler may only call weft_shutdown: a program that has it called by a signal
+ * (weft_shutdown_on) is never dead, and not looked at.  One all of whose tasks wait, and which a handler of its own is to
+ * end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
  *
  * Blocking calls (offload.c).  A thread that runs one is a thread like any other; one that is idle is a bystander: nothing but a
  * task can give it work.
@@ -73,6 +74,7 @@ static const int64_t pause_most = INT64_MAX / 4;
 static struct {
     _Atomic int policy;
     _Atomic int bystanders;
+    _Atomic bool signals;      /* one may end it all */
     _Atomic uint64_t reported; /* the stamp of the deadlock that was reported last, + 1 */
     _Atomic uint64_t looks, reports;
 } deadlock;
@@ -82,6 +84,12 @@ weft__deadlock_begin(int policy)
 {
     store_relaxed(&deadlock.policy, policy); /* relaxed, as the next: before there are workers */
     store_relaxed(&deadlock.reported, 0);
+}
+
+void
+weft__deadlock_signals(void)
+{
+    store_relaxed(&deadlock.signals, true); /* relaxed: a report a moment later is as wrong as one a moment before */
 }
 
 void
@@ -173,7 +181,9 @@ report(uint64_t stamp)
 int64_t
 weft__deadlock_look(struct deadlock_watch *d)
 {
-    if (load_relaxed(&deadlock.policy) == DEADLOCK_OFF || !possible()) { /* relaxed: constant */
+    /* relaxed: constant, as far as it matters */
+    bool off = load_relaxed(&deadlock.policy) == DEADLOCK_OFF || load_relaxed(&deadlock.signals);
+    if (off || !possible()) {
         *d = (struct deadlock_watch){0};
         return INT64_MAX;
     }

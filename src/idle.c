@@ -55,6 +55,19 @@
  *
  * It is also the sleeper that waits for file descriptors, if there are any to wait for: reactor.c.
  *
+ * The alarm.  A signal handler must take no lock, and a thread that it interrupts may hold this one.  So it cannot know who
+ * sleeps: it changes every worker's futex word from ASLEEP, or KICKED, to KICKED.  A sleeper looks again then; S1 of another
+ * overwrites that, but S2 comes after it.
+ *
+ *      sleeper                                           alarm
+ *      S1  word = ASLEEP                                 A1  what has to be seen (shutdown.c)
+ *      S2  fence    <-------- [alarm] --------->         A2  fence
+ *      S3  look for it; sleep while the word is ASLEEP   A3  word: ASLEEP or KICKED -> KICKED; futex wake
+ *
+ * A3 comes before S1: then A2 before S2, and S3 sees A1.  Or after it: then the word is not ASLEEP at S3, or the sleeper is
+ * woken; it takes the KICKED back with acquire, and sees A1 when it looks then.  A word that is WOKEN is left alone: whoever
+ * was woken comes through S2 before it sleeps.
+ *
  * Rejected.  One futex for all: waking the worker that a sticky task is bound to would wake everybody.  A lock-free
  * set of sleepers: sleeping is a system call, a lock costs nothing beside it.
  *
@@ -69,6 +82,7 @@
 #include "futex.h"
 #include "hook.h"
 #include "scheduler.h"
+#include "shutdown.h"
 #include "timerq.h"
 #include "worker.h"
 
@@ -136,6 +150,21 @@ void
 weft__idle_wake_all(struct pool *p)
 {
     for (int k = 0; k < p->count; k++) weft__idle_wake_worker(p->workers[k]);
+}
+
+void
+weft__idle_alarm(struct worker *w)
+{
+    weft__fence();                           /* A2: pairs with S2 [alarm] */
+    uint32_t word = load_relaxed(&w->futex); /* relaxed: the CAS decides */
+    while (word != WOKEN) {
+        /* A3: relaxed: A2 is before it, so who takes it back sees A1.  Also where it is KICKED already: or who takes that back
+         * might not see it */
+        if (!cas_relaxed(&w->futex, &word, KICKED)) continue;
+        weft__futex_wake(&w->futex, 1);
+        weft__reactor_alarm(w);
+        return;
+    }
 }
 
 /* Has the sentinel look again; makes a sentinel if there is none and somebody sleeps. */
@@ -291,7 +320,7 @@ doze(struct worker *w)
 {
     struct idle *i = &w->pool->idle;
     struct deadlock_watch dead = {0};
-    while (!weft__work_visible(w) && !weft__sched_stopping()) {
+    while (!weft__work_visible(w) && !weft__sched_stopping() && !weft__shutdown_due()) {
         int64_t deadline = INT64_MAX;
         struct watch watch;
         bool sentinel = watch_begin(i, w, &watch);

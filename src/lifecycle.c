@@ -35,6 +35,7 @@
 #include "futex.h"
 #include "hook.h"
 #include "scheduler.h"
+#include "shutdown.h"
 
 void
 weft__sched_made(struct worker *w, bool daemon)
@@ -115,6 +116,7 @@ step(enum sched_state from, enum sched_state to)
 bool
 weft__sched_progress(void)
 {
+    if (weft__shutdown_due() && weft__shutdown_deliver()) return true;
     weft__fence();                                /* G2; G1 is what the caller ended or set */
     int state = load_acquire(&weft__sched.state); /* G3: acquire: pairs with the step that was taken */
     if (state == SCHED_CLOSING && all_ended(false) && step(SCHED_CLOSING, SCHED_CANCELLED)) {
@@ -149,10 +151,17 @@ cancel_one(struct stack *s, void *arg)
 void
 weft__sched_cancel_root(void)
 {
+    (void)weft__scope_mark(&weft__sched.root, WEFT_ECANCELED, false); /* C1, C2; it may be marked already: shutdown.c */
+    weft__sched_sweep();
+}
+
+void
+weft__sched_sweep(void)
+{
     struct runlist woken = {NULL, NULL};
-    /* C1, C2; contexts that parked in the root scope are listed nowhere: all stacks are looked through */
-    (void)weft__scope_cancel(&weft__sched.root, WEFT_ECANCELED, false);
     weft__fence_heavy(); /* C3: pairs with L3 [cancel] */
+    weft__scope_walk(&weft__sched.root);
+    /* Contexts that parked in the root scope are listed nowhere: all stacks are looked through. */
     weft__stack_each(cancel_one, &woken);
     weft__park_wake_all(&woken);
 }

@@ -19,6 +19,7 @@
 #include "panic.h"
 #include "reactor.h"
 #include "scheduler.h"
+#include "shutdown.h"
 #include "thread.h"
 #include "topology.h"
 #include "waiter.h"
@@ -298,6 +299,7 @@ start_workers(const struct config *config, int first)
     store_relaxed(&weft__sched.root.clean, 0);
     store_relaxed(&weft__sched.root.seen, 0);
     store_relaxed(&weft__sched.root.deadline, WEFT_FOREVER);
+    weft__shutdown_begin();
     store_relaxed(&runtime.ordinary, ordinary);
     store_relaxed(&runtime.interactive, n - ordinary);
     store_release(&weft__sched.state, SCHED_RUNNING); /* release: pairs with weft__runtime_need */
@@ -350,6 +352,7 @@ finish_locked(int first)
     /* seq_cst: pairs with weft__sched_visit, and the look at the state after it.  A few instructions of threads that have
      * pushed what has ended by now, or somebody who looks around (debug.c) */
     while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
+    while (weft__shutdown_deliver()) continue; /* for plain threads that are blocked */
     weft__reactor_stop();
     free_workers();
     weft__stack_unwatch();
@@ -442,6 +445,7 @@ weft_run(const weft_config *cfg, weft_fn *fn, void *arg)
     int rc = start(cfg, true);
     if (rc < 0) return rc;
     rc = weft_spawn_with(&t, root_main, &root, &options);
+    if (rc == WEFT_ESHUTDOWN) rc = WEFT_ECANCELED; /* weft_shutdown was faster: as if it had come a moment later */
     if (rc < 0) store_seq_cst(&weft__sched.state, SCHED_CLOSING); /* nothing to run: the workers leave again */
     work(weft__sched.workers[0]);
     pthread_mutex_lock(&runtime.mutex);

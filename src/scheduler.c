@@ -29,6 +29,7 @@
 #include "panic.h"
 #include "place.h"
 #include "reactor.h"
+#include "shutdown.h"
 #include "timerq.h"
 
 enum { CHORE_TURN = 4, TURN = 15 * CHORE_TURN };
@@ -202,7 +203,8 @@ pick_chores(struct worker *w, struct entry *out, uint32_t n)
 {
     int64_t due = weft__timers_next();
     if (due != INT64_MAX && due <= weft__clock_now()) weft__timers_poll();
-    if (load_relaxed(&weft__sched.state) == SCHED_CLOSING) (void)weft__sched_progress(); /* relaxed: looked at again */
+    /* relaxed: looked at again */
+    if (load_relaxed(&weft__sched.state) == SCHED_CLOSING || weft__shutdown_due()) (void)weft__sched_progress();
     if (n % TURN != 0) return false;
     weft__reactor_poll();
     return pick_turned(w, out, n / TURN);

@@ -13,8 +13,11 @@ enum sched_state { SCHED_STOPPED, SCHED_RUNNING, SCHED_CLOSING, SCHED_CANCELLED,
 
 struct sched {
     _Atomic int state;
-    struct pool pools[POOLS]; /* the interactive one may be empty */
-    struct worker **workers;  /* of all pools, by id */
+    _Atomic uint32_t shutdowns; /* calls of weft_shutdown since the start: shutdown.c, */
+    _Atomic uint32_t due;       /* how many of them have marked what they cancel, */
+    _Atomic uint32_t delivered; /* and how many of these were walked for */
+    struct pool pools[POOLS];   /* the interactive one may be empty */
+    struct worker **workers;    /* of all pools, by id */
     int count;
     _Atomic uint32_t stack_need; /* what a task may count on by default; set while stopped */
     bool oversubscribed;         /* more workers than usable cores */
@@ -175,6 +178,9 @@ bool weft__sched_leaving(void);
 
 /* Cancels the root scope: whoever is parked in a cancellable way is woken with WEFT_ECANCELED. */
 void weft__sched_cancel_root(void);
+
+/* The second half of that, for who has marked the root, or broken the shields: C3 and C4 of cancel.c. */
+void weft__sched_sweep(void);
 
 /* The loop of a worker, on its own stack; returns when the scheduler stops. */
 void weft__worker_loop(struct worker *w);

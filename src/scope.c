@@ -84,11 +84,14 @@ open_slow(struct scope *s, unsigned flags, weft_time deadline)
     }
     if (flags & (WEFT_RACE | WEFT_KEEP)) flags |= SCOPE_COUNTED;
     /* relaxed, as in begin */
-    bool plain = !flags && !(me.task && (load_relaxed(&me.task->flags) & TASK_CANCEL));
+    unsigned task_flags = me.task ? load_relaxed(&me.task->flags) : 0;
+    if (task_flags & WEFT_DAEMON) flags |= SCOPE_DAEMON;
+    bool plain = !flags && !(task_flags & TASK_CANCEL);
     begin(s, me.current, me.c, me.task, plain ? load_relaxed(&me.current->clean) : 0);
     s->flags = flags;
-    s->sheltered |= (flags & WEFT_SHIELD) != 0;
-    store_relaxed(&s->eventful, flags != 0);
+    s->shield = flags & WEFT_SHIELD;
+    s->sheltered |= s->shield;
+    store_relaxed(&s->eventful, (flags & ~(unsigned)SCOPE_DAEMON) != 0);
     set_current(&me, s);
     if (weft__unlikely(deadline != WEFT_FOREVER)) set_deadline(s, deadline);
 }
@@ -119,7 +122,7 @@ is_innermost(const struct caller *me, const struct scope *s)
 static bool
 cancelled_outside(const struct caller *me, struct scope *s)
 {
-    if (s->flags & WEFT_SHIELD) return false;
+    if (weft__scope_shields(s)) return false;
     if (me->task && s->outer->owner != me->task && (load_relaxed(&me->task->flags) & TASK_CANCEL)) return true;
     return weft__scope_cancelled(s->outer);
 }

@@ -12,6 +12,8 @@
 
 enum {                         /* flags, above the public ones */
        SCOPE_COUNTED = 1 << 8, /* has a limit, or keeps members: `live` is exact, and members end the slow way */
+       SCOPE_DAEMON = 1 << 9,  /* opened by a daemon: so are its members, as far as the end of weft_run goes */
+       SCOPE_SLOW = SCOPE_COUNTED | SCOPE_DAEMON, /* forking a member takes the slow way too: it is never `clean` */
        SCOPE_PUBLIC = WEFT_SUPERVISE | WEFT_RACE | WEFT_SHIELD | WEFT_KEEP
 };
 
@@ -37,6 +39,7 @@ struct scope {
     _Atomic bool eventful;    /* closing it takes a closer look */
     _Atomic bool anchored;    /* it and all around it are linked */
     _Atomic bool doomed;      /* it was found cancelled, by itself or from outside: so it stays */
+    bool shield;              /* a WEFT_SHIELD.  Not flags: any walk reads it */
     bool sheltered;           /* there is a WEFT_SHIELD between it and the root, or it is one */
     bool warm;                /* the rest is initialised.  Under lock */
 
@@ -48,7 +51,7 @@ struct scope {
     struct list listed;    /* contexts that have parked in it: cancel.c */
     struct list children;  /* scopes that are linked below it */
     struct list callbacks; /* weft_oncancel */
-    bool linked;           /* it is in outer's children, unless it is a WEFT_SHIELD, and in home's opened */
+    bool linked;           /* it is in outer's children, and in home's opened */
     bool timed;            /* the timer has been set */
     struct timer timer;
     struct waiter *closer; /* waits for the last member */
@@ -74,6 +77,17 @@ weft__scope(const weft_scope *s)
 /* Counts every cancellation, and every change of a deadline. */
 extern _Atomic uint64_t weft__cancel_epoch;
 
+/* No WEFT_SHIELD keeps anything out any more: shutdown.c. */
+extern _Atomic bool weft__shields_broken;
+
+/* Does s keep out what is cancelled around it?  After the epoch has been read, or in the course of a walk. */
+static inline bool
+weft__scope_shields(const struct scope *s)
+{
+    return s->shield &&
+           !load_relaxed(&weft__shields_broken); /* relaxed: the epoch orders it, or what the walk is for */
+}
+
 /* ---- cancel.c ------------------------------------------------------------------------------------------------------ */
 
 /* Takes s's lock, and sees to it that what is under it can be used. */
@@ -84,6 +98,10 @@ bool weft__scope_cancelled(struct scope *s);
 
 /* Cancels s; false: it was cancelled already.  late: because of its deadline. */
 bool weft__scope_cancel(struct scope *s, int reason, bool late);
+
+/* Parts of it: C1 and C2, async-signal-safe (false: it was marked already); and C4, for the root, after the caller's C3. */
+bool weft__scope_mark(struct scope *s, int reason, bool late);
+void weft__scope_walk(struct scope *root);
 
 /* The earliest deadline that s is under. */
 weft_time weft__scope_earliest(const struct scope *s);

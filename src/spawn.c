@@ -85,7 +85,8 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     if (!t) return WEFT_ENOMEM;
     uint32_t need = o.stack_size ? (uint32_t)o.stack_size : load_relaxed(&weft__sched.stack_need);
     unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0) |
-                     (m->scope->flags & SCOPE_COUNTED ? TASK_MEMBER : 0);
+                     (m->scope->flags & SCOPE_COUNTED ? TASK_MEMBER : 0) |
+                     (m->scope->flags & SCOPE_DAEMON ? (unsigned)WEFT_DAEMON : 0);
     if ((o.flags & WEFT_SAMEPOOL) && m->worker && !m->worker->ordinary) flags |= WEFT_INTERACTIVE;
     weft__task_init(t, fn, arg, m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;

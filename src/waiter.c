@@ -87,6 +87,14 @@ weft__blocked_for_ever(uint64_t *version)
     return count;
 }
 
+/* Does a cancellation of s reach what is in `inner`? */
+static bool
+reaches(const struct scope *s, const struct scope *inner)
+{
+    while (inner && inner != s) inner = weft__scope_shields(inner) ? NULL : inner->outer;
+    return inner != NULL;
+}
+
 void
 weft__blocked_cancel(const struct scope *s)
 {
@@ -98,7 +106,7 @@ weft__blocked_cancel(const struct scope *s)
         weft__acquire(&blocked.lock);
         for (struct list_node *node = blocked.waits.head; node && n < BATCH; node = node->next) {
             struct wait *w = weft__container(node, struct wait, blocked);
-            if (w->scope != s || !weft__park_claim(w->parker, w->ticket)) continue;
+            if (!reaches(s, w->scope) || !weft__park_claim(w->parker, w->ticket)) continue;
             weft__park_interrupt(w->parker, WEFT_ECANCELED);
             woken[n++] = w->parker;
         }

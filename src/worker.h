@@ -135,6 +135,9 @@ void weft__idle_handoff(struct pool *p);
 
 void weft__idle_wake_all(struct pool *p);
 
+/* w looks again before it sleeps on: from a signal handler, too. */
+void weft__idle_alarm(struct worker *w);
+
 /* w begins to search, if not too many do. */
 bool weft__idle_search(struct worker *w);
 

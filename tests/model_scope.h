@@ -5,6 +5,7 @@
 #include "task.h"
 #include "waiter.h"
 
+_Atomic bool weft__shields_broken;
 _Atomic uint64_t weft__cancel_epoch = 1; /* no scope has seen it: every check takes the closer look */
 
 bool
@@ -32,12 +33,24 @@ weft__thread_scope(void)
 }
 
 bool
-weft__scope_cancel(struct scope *s, int reason, bool late)
+weft__scope_mark(struct scope *s, int reason, bool late)
 {
     (void)reason;
     (void)late;
     store_release(&s->cancelled, 1);
     return true;
+}
+
+bool
+weft__scope_cancel(struct scope *s, int reason, bool late)
+{
+    return weft__scope_mark(s, reason, late);
+}
+
+void
+weft__scope_walk(struct scope *root)
+{
+    (void)root;
 }
 
 void

@@ -23,6 +23,8 @@ static const struct {
     {"channel_julia/a_million", "one task, and long"},
     {"local/thread", "values of a real thread"},
     {"local/thread_ends", "values of real threads"},
+    {"ladder/descriptors", "about descriptors of the real kernel"},
+    {"ladder_signals/", "signals of the process, and children of it"},
     {"blocking/fork", "a process of its own"},
     {"blocking/configured", "one thread"},
     {"io/", "about descriptors of the real kernel"},

@@ -48,7 +48,8 @@ typedef struct weft_config {
  *   WEFT_EBUSY    the runtime is running already, or the caller is a task
  *   WEFT_EINVAL   cfg, or an environment variable, has a value that cannot be used; stderr says which
  *   WEFT_ENOMEM, WEFT_EAGAIN   no memory, or not one thread; nothing was started
- *   WEFT_ENOTSUP  this process was forked from one in which Weft was running */
+ *   WEFT_ENOTSUP  this process was forked from one in which Weft was running
+ *   WEFT_ECANCELED  weft_shutdown was called before fn could begin; or what fn returned */
 WEFT_API int weft_run(const weft_config *cfg, weft_fn *fn, void *arg);
 
 /* Starts the runtime without taking over the calling thread.  Codes as for weft_run. */
@@ -59,6 +60,28 @@ WEFT_API WEFT_MUSTUSE int weft_start(const weft_config *cfg);
  *   WEFT_EBUSY     called from a task, or the runtime belongs to weft_run
  *   WEFT_ENOENT    the runtime is not running */
 WEFT_API int weft_stop(void);
+
+/* Asks all that runs to end, each time it is called a bit harder; returns at once, which time it was since the start:
+ *   1  the root scope is cancelled: every call [C] of every task returns WEFT_ECANCELED, but for those in a WEFT_SHIELD;
+ *      nothing new is spawned
+ *   2  shields are broken: the same for those in a WEFT_SHIELD; closing one then returns WEFT_ECANCELED, if somebody met it
+ *   3  a weft_dump to stderr, and abort
+ * Tasks end by returning, as ever, and are awaited: weft_run returns fn's code when all have; who called weft_start calls
+ * weft_stop.  Not even the second call makes weft_blocking return before its function: what it works on belongs to its
+ * caller.  weft_blocking_abandon does, and weft_blocking_cancelled is true.  A plain thread is cancelled in the scopes
+ * that it has open.  May be called from tasks, threads and signal handlers: async-signal-safe.
+ *   WEFT_ENOENT    the runtime is not running, or everything has ended
+ *   WEFT_ENOTSUP   this process was forked from one in which Weft was running */
+WEFT_API int weft_shutdown(void);
+
+/* Has a signal (SIGINT, SIGTERM) call weft_shutdown: the usual ladder, for programs that want it.
+ *
+ *     int main(void) { return weft_shutdown_on(SIGINT) || weft_shutdown_on(SIGTERM) || weft_run(NULL, serve, NULL); }
+ *
+ * While Weft is not running the signal does what it did before this call.  The process never counts as deadlocked from then
+ * on.  Calls of the system are restarted (SA_RESTART).  To undo it, save what sigaction had, and set that again.
+ *   WEFT_EINVAL    there is no such signal, or it cannot be caught */
+WEFT_API int weft_shutdown_on(int number);
 
 /* The number of ordinary workers; starts the runtime if need be.  A negative code if it cannot start. */
 WEFT_API int weft_nworkers(void);
