@@ -40,7 +40,7 @@ close_both(int ends[2])
 static void
 until_parked(uint32_t n)
 {
-    while (load_relaxed(&weft__reactor_count) < n) {
+    while (load_acquire(&weft__reactor_count) < n) { /* what came before the wait: the scope that it is in */
         weft_yield();
         if (!weft_current()) sched_yield();
     }
