@@ -19,8 +19,11 @@ enum { MOST_JOBS = 24, CODE = 7 };
     X(TAKES, "takes")                                                                                                  \
     X(SLEEPS, "sleeps")                                                                                                \
     X(FORKS, "forks")                                                                                                  \
-    X(CLEANS, "cleans up") X(SHIELDS, "is in a shield") X(KEEPS, "keeps members") X(CALLS, "has a call")               \
-        X(ABANDONS, "abandons a call")
+    X(CLEANS, "cleans up")                                                                                             \
+    X(SHIELDS, "is in a shield")                                                                                       \
+    X(KEEPS, "keeps members")                                                                                          \
+    X(CALLS, "has a call")                                                                                             \
+    X(ABANDONS, "abandons a call")
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
 enum kind { KINDS(NAME) N_KINDS };
