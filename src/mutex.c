@@ -61,6 +61,17 @@ enum { STARVING_NS = 1000000, LOSSES_MOST = 16 };
 
 const char weft__mutex_reason[] = "mutex lock";
 
+/* In builds with WEFT_DEBUG: how many mutexes the task of c owns.  Waits for conditions do not count, on neither side. */
+static inline void
+count_owned(const struct context *c, int n)
+{
+#if defined(WEFT_DEBUG)
+    if (c) c->task->owns += (uint32_t)n;
+#else
+    (void)c, (void)n;
+#endif
+}
+
 /* The owner locks it again. */
 static void
 lock_again(struct mutex *m)
@@ -135,14 +146,15 @@ lock_slow(struct mutex *m, struct context *c, uint64_t owner, weft_time deadline
         return 0;
     }
     weft__mutex_attempt(&a, c, owner);
-    if (cancellable) return take_until(m, &a, deadline, true);
-    weft__mutex_take(m, &a);
-    return 0;
+    int rc = cancellable ? take_until(m, &a, deadline, true) : 0;
+    if (!cancellable) weft__mutex_take(m, &a);
+    if (rc == 0) count_owned(c, 1);
+    return rc;
 }
 
 /* Where the word is not as an owner alone leaves it. */
 static weft__noinline bool
-try_slow(struct mutex *m, uint64_t owner)
+try_slow(struct mutex *m, const struct context *c, uint64_t owner)
 {
     uint64_t present = weft__mutex_owner(m);
     if (present == owner) lock_again(m);
@@ -150,17 +162,20 @@ try_slow(struct mutex *m, uint64_t owner)
     uint64_t word = weft__word_lock(&m->word);
     bool free = !(word & ~(uint64_t)MUTEX_FLAGS);
     weft__word_unlock(&m->word, free ? word | owner : word);
+    if (free) count_owned(c, 1);
     return free;
 }
 
 /* L1 */
 static inline bool
-take_free(struct mutex *m, uint64_t owner)
+take_free(struct mutex *m, const struct context *c, uint64_t owner)
 {
     uint64_t word = load_relaxed(&m->word); /* relaxed: the CAS decides */
     /* acquire: pairs with U1 and U4 */
-    return weft__likely(!(word & ~(uint64_t)(MUTEX_QUEUED | MUTEX_WOKEN))) &&
-           weft__likely(cas_acquire(&m->word, &word, word | owner));
+    bool taken = weft__likely(!(word & ~(uint64_t)(MUTEX_QUEUED | MUTEX_WOKEN))) &&
+                 weft__likely(cas_acquire(&m->word, &word, word | owner));
+    if (taken) count_owned(c, 1);
+    return taken;
 }
 
 void
@@ -170,7 +185,7 @@ weft_mutex_lock(weft_mutex *mutex)
     struct context *c = weft__context_fast();
     uint64_t owner = weft__owner(c);
     weft__sched_spend(c, COST_LOCK); /* first: others would wait for an owner that gives them a turn */
-    if (!take_free(m, owner)) (void)lock_slow(m, c, owner, WEFT_FOREVER, false);
+    if (!take_free(m, c, owner)) (void)lock_slow(m, c, owner, WEFT_FOREVER, false);
 }
 
 int
@@ -181,8 +196,8 @@ weft_mutex_lock_until(weft_mutex *mutex, weft_time deadline)
     uint64_t owner = weft__owner(c);
     if (weft__cancelled(c)) return WEFT_ECANCELED;
     if (deadline != WEFT_NOW) weft__sched_spend(c, COST_LOCK);
-    if (take_free(m, owner)) return 0;
-    if (deadline == WEFT_NOW) return try_slow(m, owner) ? 0 : WEFT_EAGAIN;
+    if (take_free(m, c, owner)) return 0;
+    if (deadline == WEFT_NOW) return try_slow(m, c, owner) ? 0 : WEFT_EAGAIN;
     return lock_slow(m, c, owner, deadline, true);
 }
 
@@ -190,8 +205,9 @@ bool
 weft_mutex_trylock(weft_mutex *mutex)
 {
     struct mutex *m = weft__mutex(mutex);
-    uint64_t owner = weft__owner(weft__context_fast());
-    return take_free(m, owner) || try_slow(m, owner);
+    const struct context *c = weft__context_fast();
+    uint64_t owner = weft__owner(c);
+    return take_free(m, c, owner) || try_slow(m, c, owner);
 }
 
 /* U2 to U5 */
@@ -238,9 +254,14 @@ weft_mutex_unlock(weft_mutex *mutex)
 {
     struct mutex *m = weft__mutex(mutex);
     uint64_t word = load_relaxed(&m->word); /* relaxed: only the owner can find itself there; the CAS decides */
-    if (weft__unlikely((word & ~(uint64_t)MUTEX_FLAGS) != weft__owner(weft__context_fast()))) return WEFT_EPERM;
-    if (weft__unlikely(m->depth)) m->depth--;
-    else release(m, word);
+    const struct context *c = weft__context_fast();
+    if (weft__unlikely((word & ~(uint64_t)MUTEX_FLAGS) != weft__owner(c))) return WEFT_EPERM;
+    if (weft__unlikely(m->depth)) {
+        m->depth--;
+        return 0;
+    }
+    count_owned(c, -1);
+    release(m, word);
     return 0;
 }
 

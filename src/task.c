@@ -134,6 +134,14 @@ weft__task_recycle_slow(weft_task *t, struct task_cache *cache)
     if (cache == &single) give_back(cache, 1);
 }
 
+void
+weft__task_left_locked(weft_task *t)
+{
+    weft__warn("task %s has ended, and owns mutexes that nobody will unlock: %u", t->name ? t->name : "without a name",
+               t->owns);
+    t->owns = 0;
+}
+
 int weft__calls_body
 weft__task_call(weft_task *t)
 {

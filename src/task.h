@@ -70,7 +70,8 @@ struct weft_task {
         struct list waiters;   /* struct waiter: parked, or callbacks */
         struct list_node kept; /* once it has ended: by a scope, for weft_scope_next */
     };
-    int code; /* how it ended; while it runs, the code of a permit */
+    int code;      /* how it ended; while it runs, the code of a permit */
+    uint32_t owns; /* mutexes: counted in builds with WEFT_DEBUG, else 0.  Its own */
     const char *name;
     union {
         void (*drop)(void *arg); /* of a task that has not started */
@@ -217,6 +218,9 @@ weft__task_init(weft_task *t, weft_fn *fn, void *arg, struct scope *scope, uint3
     store_relaxed(&t->flags, flags);
 }
 
+/* t, whose body has returned, owns mutexes still: tells people. */
+weft__cold void weft__task_left_locked(weft_task *t);
+
 /* Calls the body.  Unwinders find no return address there: an exception that nobody in the task catches is not caught by a
  * task that waits for it in place, but ends the process. */
 static inline __attribute__((always_inline)) int
@@ -225,6 +229,9 @@ weft__task_body(weft_task *t)
     __asm__ volatile(".cfi_remember_state\n\t.cfi_undefined " WEFT_RETURN_ADDRESS);
     int code = t->fn(t->arg);
     __asm__ volatile(".cfi_restore_state" ::: "memory"); /* no tail call: this frame is where the task begins */
+#if defined(WEFT_DEBUG)
+    if (weft__unlikely(t->owns)) weft__task_left_locked(t);
+#endif
     return code;
 }
 

@@ -191,12 +191,40 @@ end_as_owner(struct actor *a)
     return 0;
 }
 
-WORKER_TEST(mutex, left_locked, "mutex: a task that ends as the owner leaves it locked, and those who wait can give up")
+/* A condition gives it up and takes it again: that is no second mutex. */
+static int
+end_properly(struct actor *a)
 {
+    weft_condition c = {{0}};
+    weft_mutex_lock(a->object);
+    weft_mutex_lock(a->object);
+    CHECK_INT(weft_condition_wait_until(&c, a->object, NULL, weft_in(WEFT_US)), WEFT_ETIMEDOUT);
+    CHECK(weft_mutex_trylock(a->object));
+    for (int i = 0; i < 3; i++) CHECK_INT(weft_mutex_unlock(a->object), 0);
+    return weft_mutex_unlock(a->object) == WEFT_EPERM ? 0 : WEFT_EINVAL;
+}
+
+/* [S225] */
+WORKER_TEST(
+    mutex, left_locked,
+    "mutex: a task that ends as the owner leaves it locked, those who wait can give up, and debug builds say so")
+{
+#if defined(WEFT_DEBUG)
+    enum { REPORTS = 1 };
+#else
+    enum { REPORTS = 0 };
+#endif
     weft_mutex m = {{0}};
-    struct actor owner = {.call = end_as_owner, .object = &m};
+    struct actor proper = {.call = end_properly, .object = &m}, owner = {.call = end_as_owner, .object = &m};
+    struct capture capture;
+    char text[1024];
+    if (!capture_begin(&capture)) return;
+    begin(&proper);
+    CHECK_INT(finish(&proper), 0);
     begin(&owner);
     CHECK_INT(finish(&owner), 0);
+    CHECK_INT(capture_end(&capture, text, sizeof text, "weft: task"), REPORTS);
+    CHECK(!REPORTS || strstr(text, "nobody will unlock: 1"));
     CHECK(weft_mutex_islocked(&m));
     CHECK_INT(weft_mutex_lock_until(&m, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
     CHECK_INT(weft_mutex_unlock(&m), WEFT_EPERM);

@@ -5,7 +5,8 @@
  *
  * A mutex is owned by a task, or by a plain thread, and its owner may lock it again: it is free after as many unlocks
  * as locks.  A task may be parked while it owns one, and go on on another worker.  A task that runs in the place of who
- * waits for it is another owner than that one.
+ * waits for it is another owner than that one.  A task that ends while it owns one leaves it locked, for ever; builds of
+ * Weft with DEBUG=1 say so on stderr.
  *
  * Threads.   Every function may be called from tasks and from plain threads.
  * Ownership. The memory is the caller's.  A mutex that is free and that nobody waits for holds no resources: it needs no
