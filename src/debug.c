@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "mutex.h"
 #include "out.h"
+#include "rwlock.h"
 #include "scheduler.h"
 #include "timerq.h"
 #include "waiter.h"
@@ -80,38 +81,58 @@ flags(struct out *o, const weft_task *t)
     if (f & TASK_CANCEL) weft__out_text(o, ", cancelled");
 }
 
-/* The owner of the mutex whose waiters are at object, a task or a thread; 0: none, or there is no mutex any more. */
-static uint64_t
-mutex_owner(const void *object)
+/* What is at object, the waiters of a lock, by what these say that they wait for. */
+struct lock {
+    const void *at;   /* NULL: it is no lock */
+    uint64_t owner;   /* a task or a thread; 0: none, or there is no lock any more */
+    uint64_t readers; /* of a rwlock that has no owner */
+};
+
+static struct lock
+lock_of(const char *reason, const void *object)
 {
     uint64_t word;
-    const struct mutex *m = weft__container(object, struct mutex, waiters);
-    return weft__out_peek(&word, &m->word) ? word & ~(uint64_t)MUTEX_FLAGS : 0;
+    if (!object) return (struct lock){0};
+    if (reason == weft__mutex_reason) {
+        const struct mutex *m = weft__container(object, struct mutex, waiters);
+        bool there = weft__out_peek(&word, &m->word);
+        return (struct lock){m, there ? word & ~(uint64_t)MUTEX_FLAGS : 0, 0};
+    }
+    if (reason == weft__rwlock_read_reason || reason == weft__rwlock_write_reason) {
+        const struct rwlock *l = weft__container(object, struct rwlock, waiters);
+        bool there = weft__out_peek(&word, &l->word), written = there && (word & RWLOCK_WRITER);
+        return (struct lock){l, written ? word & ~(uint64_t)RWLOCK_FLAGS : 0,
+                             there && !written ? word / RWLOCK_READER : 0};
+    }
+    return (struct lock){0};
 }
 
 static void
-held_by(struct out *o, uint64_t owner)
+held_by(struct out *o, const struct lock *l)
 {
-    const weft_task *t = weft__task_at((const void *)(uintptr_t)owner);
-    if (owner) weft__out_text(o, ", held by ");
-    if (t && owner == (uintptr_t)t) title(o, t);
-    else if (owner) weft__out_text(o, "a plain thread");
+    const weft_task *t = weft__task_at((const void *)(uintptr_t)l->owner);
+    if (l->owner || l->readers) weft__out_text(o, ", held by ");
+    if (t && l->owner == (uintptr_t)t) title(o, t);
+    else if (l->owner) weft__out_text(o, "a plain thread");
+    if (!l->readers) return;
+    weft__out_number(o, l->readers);
+    weft__out_text(o, l->readers == 1 ? " reader" : " readers");
 }
 
 /* "channel put at 0x55...", "task: task 0x7f... "name"", "mutex lock at 0x55..., held by task 0x7f...". */
 static void
 reason(struct out *o, const char *reason, const void *object)
 {
-    bool mutex = reason == weft__mutex_reason;
-    const weft_task *t = object && !mutex ? weft__task_at(object) : NULL;
+    struct lock lock = lock_of(reason, object);
+    const weft_task *t = object && !lock.at ? weft__task_at(object) : NULL;
     weft__out_text(o, reason ? reason : "something");
     if (t) {
         weft__out_text(o, ": ");
         title(o, t);
     } else if (object) {
         weft__out_text(o, " at ");
-        weft__out_hex(o, (uintptr_t)(mutex ? weft__container(object, struct mutex, waiters) : object));
-        if (mutex) held_by(o, mutex_owner(object));
+        weft__out_hex(o, (uintptr_t)(lock.at ? lock.at : object));
+        held_by(o, &lock);
     }
 }
 
@@ -274,8 +295,8 @@ awaited(const struct context *c)
     enum park_look park = weft__park_look(&c->parker, &word);
     const void *object = load_relaxed(&c->parker.object); /* relaxed: a guess, as all here */
     if (!object || (park != PARK_SAVED && park != PARK_BEGUN)) return NULL;
-    if (load_relaxed(&c->parker.reason) == weft__mutex_reason) object = (const void *)(uintptr_t)mutex_owner(object);
-    const weft_task *t = weft__task_at(object);
+    struct lock lock = lock_of(load_relaxed(&c->parker.reason), object);
+    const weft_task *t = weft__task_at(lock.at ? (const void *)(uintptr_t)lock.owner : object);
     return t && runs(t) ? t : NULL;
 }
 

@@ -32,21 +32,14 @@
  *
  * Checked.  tests/test_rwlock.c, tests/stress_mutex.c.
  */
-#include <weft/rwlock.h>
+#include "rwlock.h"
 
 #include "hook.h"
 #include "mutex.h"
 
 enum kind { READ, WRITE };
 
-enum { QUEUED = 2, WRITER = 4, READER = 8, FLAGS = WORD_LOCKED | QUEUED | WRITER };
-
-struct rwlock {
-    _Atomic uint64_t word;
-    struct list waiters; /* under the lock of the word */
-};
-
-_Static_assert(sizeof(struct rwlock) == sizeof(weft_rwlock), "weft_rwlock has room for it");
+const char weft__rwlock_read_reason[] = "rwlock read", weft__rwlock_write_reason[] = "rwlock write";
 
 /* A call that waits, on its stack.  The index of the registration is the kind. */
 struct attempt {
@@ -58,13 +51,13 @@ struct attempt {
 static bool
 can_go_in(uint64_t word, enum kind kind)
 {
-    return kind == READ ? !(word & WRITER) : !(word & ~(uint64_t)(WORD_LOCKED | QUEUED));
+    return kind == READ ? !(word & RWLOCK_WRITER) : !(word & ~(uint64_t)(WORD_LOCKED | RWLOCK_QUEUED));
 }
 
 static uint64_t
 gone_in(uint64_t word, enum kind kind, uint64_t owner)
 {
-    return kind == READ ? word + READER : word | owner | WRITER;
+    return kind == READ ? word + RWLOCK_READER : word | owner | RWLOCK_WRITER;
 }
 
 /* U3: what the word is then; those who were let in are in *ready. */
@@ -81,7 +74,7 @@ let_in(struct rwlock *l, uint64_t word, struct list *ready)
         weft__list_append(ready, &r->node);
         word = gone_in(word, kind, weft__container(r, struct attempt, registration)->owner);
     }
-    return word & ~(uint64_t)QUEUED;
+    return word & ~(uint64_t)RWLOCK_QUEUED;
 }
 
 /* U3 to U5 */
@@ -102,16 +95,16 @@ lock_slow(struct rwlock *l, struct context *c, uint64_t owner, enum kind kind, w
     struct attempt a;
     weft__hook();
     uint64_t word = weft__word_lock(&l->word); /* L2 */
-    bool mine = (word & WRITER) && (word & ~(uint64_t)FLAGS) == owner;
-    bool free = !(word & QUEUED) && can_go_in(word, kind);
+    bool mine = (word & RWLOCK_WRITER) && (word & ~(uint64_t)RWLOCK_FLAGS) == owner;
+    bool free = !(word & RWLOCK_QUEUED) && can_go_in(word, kind);
     if (mine || free || deadline == WEFT_NOW) {
         weft__word_unlock(&l->word, free ? gone_in(word, kind, owner) : word); /* L3 */
         return mine ? WEFT_EDEADLK : free ? 0 : WEFT_EAGAIN;
     }
     a.owner = owner;
-    weft__wait_begin(&a.wait, c, kind == READ ? "rwlock read" : "rwlock write", cancellable);
+    weft__wait_begin(&a.wait, c, kind == READ ? weft__rwlock_read_reason : weft__rwlock_write_reason, cancellable);
     weft__wait_register(&a.wait, &a.registration, &l->waiters, kind, NULL); /* L4 */
-    weft__word_unlock(&l->word, word | QUEUED);                             /* L5 */
+    weft__word_unlock(&l->word, word | RWLOCK_QUEUED);                      /* L5 */
     int rc = weft__wait_park(&a.wait, deadline);
     if (weft__wait_interrupted(&a.wait)) { /* L6 */
         word = weft__word_lock(&l->word);
@@ -126,7 +119,7 @@ static inline bool
 go_in(struct rwlock *l, enum kind kind, uint64_t owner)
 {
     uint64_t word = kind == READ ? load_relaxed(&l->word) : 0; /* relaxed: the CAS decides */
-    while (!(word & FLAGS)) {
+    while (!(word & RWLOCK_FLAGS)) {
         /* acquire: pairs with U1 and U4 */
         if (cas_acquire(&l->word, &word, gone_in(word, kind, owner))) return true;
         if (kind == WRITE) return false;
@@ -205,11 +198,11 @@ static weft__noinline int
 rdunlock_slow(struct rwlock *l)
 {
     uint64_t word = weft__word_lock(&l->word); /* U2 */
-    if ((word & WRITER) || word < READER) {
+    if ((word & RWLOCK_WRITER) || word < RWLOCK_READER) {
         weft__word_unlock(&l->word, word);
         return WEFT_EPERM;
     }
-    let_go(l, word - READER);
+    let_go(l, word - RWLOCK_READER);
     return 0;
 }
 
@@ -218,8 +211,9 @@ weft_rwlock_rdunlock(weft_rwlock *rwlock)
 {
     struct rwlock *l = weft__opaque(rwlock);
     uint64_t word = load_relaxed(&l->word); /* relaxed: the CAS decides */
-    while (!(word & FLAGS) && word >= READER) {
-        if (cas_release(&l->word, &word, word - READER)) return 0; /* U1: release: pairs with L1 and L2 of a writer */
+    while (!(word & RWLOCK_FLAGS) && word >= RWLOCK_READER) {
+        if (cas_release(&l->word, &word, word - RWLOCK_READER))
+            return 0; /* U1: release: pairs with L1 and L2 of a writer */
     }
     return rdunlock_slow(l);
 }
@@ -229,7 +223,7 @@ static weft__noinline void
 wrunlock_slow(struct rwlock *l)
 {
     uint64_t word = weft__word_lock(&l->word); /* U2 */
-    let_go(l, word & QUEUED);
+    let_go(l, word & RWLOCK_QUEUED);
 }
 
 int
@@ -238,8 +232,8 @@ weft_rwlock_wrunlock(weft_rwlock *rwlock)
     struct rwlock *l = weft__opaque(rwlock);
     uint64_t owner = weft__owner(weft__context_fast());
     uint64_t word = load_relaxed(&l->word); /* relaxed: only the writer can find itself there */
-    if (weft__unlikely(!(word & WRITER) || (word & ~(uint64_t)FLAGS) != owner)) return WEFT_EPERM;
-    word = owner | WRITER;
+    if (weft__unlikely(!(word & RWLOCK_WRITER) || (word & ~(uint64_t)RWLOCK_FLAGS) != owner)) return WEFT_EPERM;
+    word = owner | RWLOCK_WRITER;
     if (weft__unlikely(!cas_release(&l->word, &word, 0))) wrunlock_slow(l); /* U1: release: pairs with L1 and L2 */
     return 0;
 }

@@ -324,10 +324,20 @@ TEST(debug, locks, "dump: who waits for a mutex is shown with who owns it, and o
     snprintf(held, sizeof held, ", held by task 0x%zx \"owner\"", (size_t)owner);
     UNTIL_SAYS("\"locker\"", ": parked in mutex lock at 0x", held);
     UNTIL_SAYS("\"sleeper\"", ": parked in condition wait at 0x");
-    UNTIL_SAYS("\"reader\"", ": parked in rwlock read at 0x");
-    UNTIL_SAYS("\"writer\"", ": parked in rwlock write at 0x");
+    UNTIL_SAYS("\"reader\"", ": parked in rwlock read at 0x", held);
+    UNTIL_SAYS("\"writer\"", ": parked in rwlock write at 0x", held);
+    CHECK_INT(weft_schedule(owner), 0);
+    CHECK_INT(weft_join(owner), 0);
+    for (int i = 0; i < 4; i++) {
+        if (i != 1) CHECK_INT(weft_wait(t[i]), 0);
+    }
+    CHECK_INT(weft_rwlock_rdlock(&x.l), 0);
+    CHECK_INT(weft_rwlock_rdlock(&x.l), 0);
+    weft_task *late = named("late", write_locked, &x, 0);
+    UNTIL_SAYS("\"late\"", ": parked in rwlock write at 0x", ", held by 2 readers");
+    CHECK_INT(weft_rwlock_rdunlock(&x.l) + weft_rwlock_rdunlock(&x.l), 0);
+    CHECK_INT(weft_join(late), 0);
     CHECK_INT(weft_stop(), 0);
-    weft_task_release(owner);
     for (int i = 0; i < 4; i++) weft_task_release(t[i]);
 }
 
