@@ -41,7 +41,8 @@ enum {
     WEFT_KEEP = 8       /* members that have ended are kept for weft_scope_next */
 };
 
-/* Opens s, as the caller's current scope.  deadline: when it is cancelled; WEFT_FOREVER: never.  Never parks. */
+/* Opens s, as the caller's current scope.  deadline: when it is cancelled; WEFT_FOREVER: never.  Never parks.  An unknown flag
+ * is misuse, and is left out. */
 WEFT_API void weft_scope_open(weft_scope *s, unsigned flags, weft_time deadline);
 
 /* Waits until every member has ended, whatever is cancelled, and closes s.  A negative rc, the result of the caller's own
@@ -53,11 +54,12 @@ WEFT_API void weft_scope_open(weft_scope *s, unsigned flags, weft_time deadline)
  *   WEFT_ETIMEDOUT  rc is WEFT_ECANCELED, or a member was cancelled, and the deadline of s had passed
  *   0               likewise, and s was cancelled with reason 0
  *   rc
- * So a deadline that passed, or a cancellation, that nobody met is no error. */
+ * So a deadline that passed, or a cancellation, that nobody met is no error.  WEFT_EINVAL, after on_misuse: s is not the
+ * innermost scope that the caller has open; nothing was closed.  Parks; not a cancellation point. */
 WEFT_API WEFT_MUSTUSE int weft_scope_close(weft_scope *s, int rc);
 
-/* Cancels s.  reason 0: a wish to stop; negative: an error, which weft_scope_close will return.  The first reason counts.
- * Never waits, never parks. */
+/* Cancels s.  reason 0: a wish to stop; negative: an error, which weft_scope_close will return; above 0 is misuse, and counts
+ * as 0.  The first reason counts.  Never waits, never parks. */
 WEFT_API void weft_scope_cancel(weft_scope *s, int reason);
 
 /* Is s cancelled, by itself or from outside? */
@@ -78,19 +80,21 @@ WEFT_API weft_scope *weft_scope_current(void);
  * WEFT_NOW: it is cancelled. */
 WEFT_API weft_time weft_deadline(void);
 
-/* At most n members at a time: spawning into s waits until there are fewer.  n may be changed; SIZE_MAX: no limit.
+/* At most n members at a time: spawning into s waits until there are fewer.  n may be changed; SIZE_MAX: no limit.  To be
+ * called first before s has members: a scope that has some and never had a limit cannot get one (misuse).  Never parks.
  * Spawning is a cancellation point then; a member that spawns into its own full scope waits for others to end. */
 WEFT_API void weft_scope_limit(weft_scope *s, size_t n);
 
 /* Waits until s has no member.  Others may be spawned later.  To be called by who opened s.                        [C]
+ *   WEFT_EINVAL     s is not the innermost scope that the caller has open
  *   WEFT_ECANCELED, WEFT_ETIMEDOUT, WEFT_EAGAIN   nothing was changed */
 WEFT_API WEFT_MUSTUSE int weft_scope_wait(weft_scope *s);
 WEFT_API WEFT_MUSTUSE int weft_scope_wait_until(weft_scope *s, weft_time deadline);
 
 /* The next member that has ended, in the order in which they ended; waits for it.  s has WEFT_KEEP.  *t is a handle, to
- * be released.  Several tasks may call it: each member is given out once.                                           [C]
+ * be released.  Its opener may call it, and members, also several at a time: each member is given out once.         [C]
  *   WEFT_ENOENT     no member is left
- *   WEFT_EINVAL     s has no WEFT_KEEP
+ *   WEFT_EINVAL     s has no WEFT_KEEP, or t is NULL
  *   WEFT_ECANCELED, WEFT_ETIMEDOUT, WEFT_EAGAIN   nothing was taken */
 WEFT_API WEFT_MUSTUSE int weft_scope_next(weft_scope *s, weft_task **t);
 WEFT_API WEFT_MUSTUSE int weft_scope_next_until(weft_scope *s, weft_task **t, weft_time deadline);

@@ -19,6 +19,7 @@
 
 #include <weft/base.h>
 #include <weft/error.h>
+#include <weft/scope.h> /* weft_cancel, weft_check */
 
 WEFT_BEGIN
 
@@ -41,15 +42,16 @@ enum {
 typedef struct weft_task_options {
     size_t size;             /* sizeof(weft_task_options), or 0: all that this library knows */
     const char *name;        /* shown in messages; not copied: must outlive the task.  NULL: none */
-    weft_scope *scope;       /* NULL: the caller's own */
+    weft_scope *scope;       /* one that the caller is in: its own, or one around it.  NULL: its own */
     void (*drop)(void *arg); /* called instead of the body if that never runs.  Must not park.  NULL: nothing */
     size_t stack_size; /* bytes of stack that the body may count on; 0: a quarter of the configuration's stack_size */
     unsigned flags;    /* WEFT_STICKY | ... */
 } weft_task_options;
 
 /* Spawning.  Each makes a task that is scheduled at once and may run before the call returns; no call parks.
+ * But into a scope with a limit (weft_scope_limit) a spawn waits until there is room, and is a cancellation point.
  * *out, unless out is NULL, receives a handle.  When a call fails no task exists, *out is untouched and arg is the caller's.
- *   WEFT_EINVAL    fn is NULL, an option or flag is unknown
+ *   WEFT_EINVAL    fn is NULL, an option or flag is unknown; a daemon with a scope; a scope that the caller is not in (misuse)
  *   WEFT_ENOMEM    no memory
  *   WEFT_ECANCELED the caller's scope is cancelled
  *   WEFT_ESHUTDOWN the runtime is stopping; WEFT_ENOTSUP in a forked child; or what weft_start said, if it had to start */
@@ -156,8 +158,9 @@ WEFT_API int weft_yield_to(weft_task *t);
 WEFT_API int weft_switch_to(weft_task *t, void **value);
 
 /* Parks until somebody calls weft_schedule... on the current task (Julia's wait()).  *value, unless value is NULL, receives
- * what was scheduled.  Not a cancellation point, but woken when the runtime stops.
- *   WEFT_ECANCELED  the runtime is stopping, or that code was scheduled
+ * what was scheduled.  A wake-up that is there already is taken in any case; else a cancellation ends the park, or comes
+ * before it.
+ *   WEFT_ECANCELED  the caller is cancelled, or that code was scheduled
  *   WEFT_ENOTSUP    called from a plain thread
  *   any other code  given to weft_schedule_error */
 WEFT_API int weft_park(void **value);
