@@ -64,7 +64,12 @@ TASK_TEST(ticker, skip, "ticker: with WEFT_SKIP what was missed is one tick, and
     CHECK_INT(weft_tick_until(&t, WEFT_NOW), WEFT_EAGAIN);
     CHECK_INT(weft_tick_until(&t, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
     CHECK_INT(weft_ticker_missed(&t), 10);
-    /* as near as a test can say: the grid goes on where it was, half a period from now */
+    /* the grid goes on where it was: its next tick is 10 ms from now, not a period from the one that was late */
+    weft_time next = weft_in(10 * WEFT_MS);
+    CHECK_INT(weft_ticker_init(&t, next - 11 * (10 * WEFT_S), 10 * WEFT_S, WEFT_SKIP), 0);
+    CHECK_INT(weft_tick(&t), 0);
+    CHECK_INT(weft_tick_until(&t, next + 5 * WEFT_S), 0);
+    CHECK(weft_now() >= next);
     weft_time first = weft_now() - 1000 * WEFT_MS - 5 * WEFT_MS;
     CHECK_INT(weft_ticker_init(&t, first, 20 * WEFT_MS, WEFT_SKIP), 0);
     CHECK_INT(weft_tick(&t), 0);
