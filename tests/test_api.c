@@ -218,11 +218,15 @@ TEST(api, zeroed, "api: objects are valid when zeroed, and the initialisers say 
     static weft_condition c;
     static weft_event e, e_initialised = WEFT_EVENT_INIT;
     static weft_once_t o, o_initialised = WEFT_ONCE_INIT;
+    weft_config defaults = WEFT_CONFIG_INIT;
     weft_mutex_lock(&m);
     CHECK_INT(weft_condition_notify(&c, NULL, WEFT_ALL), 0);
     CHECK_INT(weft_mutex_unlock(&m), 0);
     CHECK(memcmp(&e, &e_initialised, sizeof e) == 0);
     CHECK(memcmp(&o, &o_initialised, sizeof o) == 0);
+    CHECK_INT(defaults.size, sizeof defaults);
+    CHECK(!defaults.workers && !defaults.interactive && !defaults.stack_size && !defaults.bind);
+    CHECK(!defaults.on_unhandled && !defaults.on_misuse);
 }
 
 static int

@@ -42,6 +42,11 @@ typedef struct weft_config {
         const char *what); /* NULL: print and abort; if it returns, the call that was wrong returns its code */
 } weft_config;
 
+/* clang-format off */
+/* The defaults.  A zeroed configuration is the same. */
+#define WEFT_CONFIG_INIT {sizeof(weft_config), 0, 0, 0, 0, NULL, NULL}
+/* clang-format on */
+
 /* Runs fn(arg) as the root task, with the calling thread as worker 0.  Returns fn's code when fn has returned and every
  * task that is not a daemon has ended; daemons are cancelled and awaited, and all workers have stopped.
  * cfg NULL: the defaults.  The failures of other tasks go to on_unhandled.
