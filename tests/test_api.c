@@ -162,7 +162,7 @@ IS(weft_local_get, void *(*)(weft_local));
 IS(weft_local_set, int (*)(weft_local, void *));
 IS(weft_local_with, int (*)(weft_local, void *, weft_fn *, void *));
 
-/* ---- Time, blocking calls, loops, questions ------------------------------------------------------------------------ */
+/* ---- Time, I/O, loops, questions --------------------------------------------------------------------------------- */
 
 IS(weft_now, weft_time (*)(void));
 IS(weft_in, weft_time (*)(int64_t));
@@ -173,6 +173,15 @@ IS(weft_tick, int (*)(weft_ticker *));
 IS(weft_tick_until, int (*)(weft_ticker *, weft_time));
 IS(weft_timedwait, int (*)(bool (*)(void *), void *, int64_t, int64_t));
 IS(weft_blocking, int (*)(weft_limiter *, weft_fn *, void *));
+IS(weft_poll, int (*)(int, unsigned, weft_time));
+IS(weft_read, ssize_t (*)(int, void *, size_t));
+IS(weft_read_until, ssize_t (*)(int, void *, size_t, weft_time));
+IS(weft_write, ssize_t (*)(int, const void *, size_t));
+IS(weft_write_until, ssize_t (*)(int, const void *, size_t, weft_time));
+IS(weft_accept, int (*)(int, struct sockaddr *, unsigned *));
+IS(weft_connect, int (*)(int, const struct sockaddr *, unsigned));
+IS(weft_process_wait, int (*)(pid_t, int *));
+IS(weft_process_wait_until, int (*)(pid_t, int *, weft_time));
 IS(weft_for, int (*)(size_t, size_t, size_t, weft_range_fn *, void *));
 IS(weft_for_static, int (*)(size_t, size_t, weft_range_fn *, void *));
 IS(weft_reduce, int (*)(size_t, size_t, size_t, const weft_reduction *, void *, void *));
