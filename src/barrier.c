@@ -96,8 +96,8 @@ weft_barrier_wait_until(weft_barrier *barrier, weft_time deadline)
 {
     struct barrier *b = opened(barrier);
     struct context *c = weft__context_fast();
-    if (weft__cancelled(c)) return WEFT_ECANCELED;
     if (b->parties == 0) return WEFT_EINVAL;
+    if (weft__cancelled(c)) return WEFT_ECANCELED;
     weft__acquire(&b->lock);
     bool last = b->arrived + 1 == b->parties;
     if (!last && deadline != WEFT_NOW) return wait_for_others(b, c, deadline);

@@ -86,8 +86,8 @@ int
 weft_poll(int fd, unsigned events, weft_time deadline)
 {
     struct context *c = weft__context_current();
-    if (weft__cancelled(c)) return WEFT_ECANCELED;
     if (events == 0 || events & ~(unsigned)(WEFT_IN | WEFT_OUT)) return WEFT_EINVAL;
+    if (weft__cancelled(c)) return WEFT_ECANCELED;
     for (;;) {
         int n = look(fd, events, c ? WEFT_NOW : deadline), rc;
         if (n != 0) {
@@ -322,8 +322,8 @@ weft_process_wait_until(pid_t pid, int *status, weft_time deadline)
     enum { PAUSE_FIRST = 1000000, PAUSE_MOST = 50000000 };
     int ignored, rc, fd = -1;
     if (!status) status = &ignored;
-    if (weft__cancelled(weft__context_current())) return WEFT_ECANCELED;
     if (pid <= 0) return WEFT_EINVAL;
+    if (weft__cancelled(weft__context_current())) return WEFT_ECANCELED;
     for (int64_t pause = PAUSE_FIRST; (rc = reap(pid, status)) == 0; pause = pause < PAUSE_MOST ? 2 * pause : pause) {
         if (deadline == WEFT_NOW) rc = WEFT_EAGAIN;
         if (rc == 0 && fd == -1) fd = open_process(pid);

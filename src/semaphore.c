@@ -80,6 +80,13 @@ available(uint64_t word)
     return size_of(word) > held(word) ? size_of(word) - held(word) : 0;
 }
 
+/* Will there never be so many?  A size of 0 is that of a semaphore that is shut. */
+static inline bool
+impossible(uint64_t word, uint64_t n)
+{
+    return size_of(word) > 0 && n > size_of(word);
+}
+
 /* n more permits are held; at most MOST. */
 static inline uint64_t
 take(uint64_t word, uint64_t n)
@@ -152,11 +159,11 @@ acquire_slow(struct semaphore *s, struct context *c, size_t n, weft_time deadlin
     struct waiter registration;
     struct list ready = {NULL, NULL};
     uint64_t word = weft__word_lock(&s->word); /* A2 */
-    bool impossible = size_of(word) > 0 && n > size_of(word);
+    bool never = impossible(word, n);
     bool there = !(word & WAITERS) && n <= available(word);
-    if (impossible || there || deadline == WEFT_NOW) {
+    if (never || there || deadline == WEFT_NOW) {
         weft__word_unlock(&s->word, there ? take(word, n) : word);
-        return impossible ? WEFT_EINVAL : there ? 0 : WEFT_EAGAIN;
+        return never ? WEFT_EINVAL : there ? 0 : WEFT_EAGAIN;
     }
     weft__wait_begin(&wait, c, "semaphore acquire", true);
     weft__wait_register(&wait, &registration, &s->waiters, 0, NULL); /* A3 */
@@ -175,7 +182,8 @@ weft_semaphore_acquire_until(weft_semaphore *semaphore, size_t n, weft_time dead
 {
     struct semaphore *s = opened(semaphore);
     struct context *c = weft__context_fast();
-    if (weft__cancelled(c)) return WEFT_ECANCELED;
+    if (weft__cancelled(c)) /* relaxed: the size of that moment */
+        return impossible(load_relaxed(&s->word), n) ? WEFT_EINVAL : WEFT_ECANCELED;
     if (weft__unlikely(n == 0)) return 0;
     if (weft__unlikely(acquire_alone(s, n) < 0)) return acquire_slow(s, c, n, deadline);
     if (deadline != WEFT_NOW) weft__sched_spend(c, COST_SIGNAL);

@@ -113,10 +113,11 @@ weft_tick_until(weft_ticker *ticker, weft_time deadline)
 {
     struct ticker *t = of(ticker);
     struct context *c = weft__context_current();
+    if (t->period <= 0) return WEFT_EINVAL;
     if (weft__cancelled(c)) return WEFT_ECANCELED;
     weft__acquire(&t->lock);
     weft_time now = weft__clock_now();
-    int rc = t->period <= 0 ? WEFT_EINVAL : load_relaxed(&t->closed) ? WEFT_ECLOSED : 0; /* relaxed: under the lock */
+    int rc = load_relaxed(&t->closed) ? WEFT_ECLOSED : 0; /* relaxed: under the lock */
     if (!t->armed) t->next = later(now, t->period);
     t->armed = true;
     if (rc == 0 && t->next > now) {

@@ -259,6 +259,60 @@ TASK_TEST(cancel_points, task, "every cancellation point of a cancelled task say
     call_all();
 }
 
+/* What cannot be is that before anything else, cancelled or not. */
+#define ERRORS(X)                                                                                                      \
+    X(weft_wait(me), WEFT_EDEADLK)                                                                                     \
+    X(weft_fetch(me, NULL), WEFT_EDEADLK)                                                                              \
+    X(weft_join(me), WEFT_EDEADLK)                                                                                     \
+    X(weft_waitany(&me, 1), WEFT_EDEADLK)                                                                              \
+    X(weft_waitall(&me, 1, 0), WEFT_EDEADLK)                                                                           \
+    X(weft_waitany(NULL, 1), WEFT_EINVAL)                                                                              \
+    X(weft_waitall(NULL, 1, 0), WEFT_EINVAL)                                                                           \
+    X(weft_waitall(&me, 1, 8), WEFT_EINVAL)                                                                            \
+    X(weft_spawn(NULL, NULL, NULL), WEFT_EINVAL)                                                                       \
+    X(weft_channel_fetch(rendezvous, &v), WEFT_ENOTSUP)                                                                \
+    X(weft_select(NULL, 1, 0), WEFT_EINVAL)                                                                            \
+    X(weft_select(NULL, 0, 99), WEFT_EINVAL)                                                                           \
+    X(weft_scope_next(&s, NULL), WEFT_EINVAL)                                                                          \
+    X(weft_scope_next(&s, &t), WEFT_EINVAL)                                                                            \
+    X(weft_condition_wait(&c, &m, NULL), WEFT_EPERM)                                                                   \
+    X(weft_semaphore_acquire(&permits, 2), WEFT_EINVAL)                                                                \
+    X(weft_semaphore_with(&permits, 1, NULL, NULL), WEFT_EINVAL)                                                       \
+    X(weft_barrier_wait(&no_parties), WEFT_EINVAL)                                                                     \
+    X(weft_tick(&no_ticker), WEFT_EINVAL)                                                                              \
+    X(weft_timedwait(test_called, NULL, 0, 1), WEFT_EINVAL)                                                            \
+    X(weft_timedwait(NULL, NULL, 0, WEFT_MS), WEFT_EINVAL)                                                             \
+    X(weft_blocking(NULL, NULL, NULL), WEFT_EINVAL)                                                                    \
+    X(weft_both(NULL, NULL, called, NULL), WEFT_EINVAL)                                                                \
+    X(weft_for(1, 0, 0, called_with_range, NULL), WEFT_EINVAL)                                                         \
+    X(weft_for_static(0, 1, NULL, NULL), WEFT_EINVAL)                                                                  \
+    X(weft_for_each(NULL, 1, called_with_value, NULL), WEFT_EINVAL)                                                    \
+    X(weft_poll(0, 0, WEFT_NOW), WEFT_EINVAL)                                                                          \
+    X(weft_process_wait(0, NULL), WEFT_EINVAL)
+
+TASK_TEST(cancel_points, errors, "what is an error in any case is that error also for a cancelled task")
+{
+    weft_task *me = weft_current(), *t = NULL;
+    weft_channel *rendezvous = NULL;
+    weft_mutex m = {{0}};
+    weft_condition c = {{0}};
+    weft_semaphore permits;
+    weft_barrier no_parties = {{0}};
+    weft_ticker no_ticker = {{0}};
+    int64_t v = 0;
+    weft_scope s;
+    CHECK_INT(weft_channel_new(&rendezvous, sizeof v, 0), 0);
+    CHECK_INT(weft_semaphore_init(&permits, 1), 0);
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        weft_scope_open(&s, 0, WEFT_FOREVER);
+        if (cancelled) weft_scope_cancel(&s, 0);
+#define EXPECT(call, code) CHECK_INT(call, code);
+        ERRORS(EXPECT)
+        CHECK_INT(weft_scope_close(&s, cancelled ? WEFT_ECANCELED : 0), 0);
+    }
+    weft_channel_release(rendezvous);
+}
+
 TEST(cancel_points, thread, "the same for a plain thread, in a scope that it has opened")
 {
     CHECK_INT(weft_start(NULL), 0);
