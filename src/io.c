@@ -10,6 +10,7 @@
  * errno.  Every function that looks at it is noinline, and does not switch. */
 #include "reactor.h"
 #include "scheduler.h"
+#include "select.h"
 
 #include <weft/io.h>
 #include <weft/timer.h>
@@ -50,6 +51,12 @@ look(int fd, unsigned events, weft_time deadline)
     errno = saved;
     if (error) return -error;
     return on.revents & POLLNVAL ? -EBADF : on.revents;
+}
+
+int
+weft__select_poll(const weft_case *k)
+{
+    return look(weft__select_fd(k), k->kind == WEFT_CASE_READABLE ? POLLIN : POLLOUT, WEFT_NOW);
 }
 
 /* Waits until fd may be ready for what; 0, or a code. */

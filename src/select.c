@@ -49,6 +49,10 @@
  * meets itself.  Registrations with the same object go into its list from a random one on, forwards or backwards, so that of
  * two with the same queue each is the first half of the time.
  *
+ * Descriptors have no lock, and no place in the order: they are looked at in Q1, by poll(2), and Q3 goes by what that saw.  A task
+ * registers with the reactor last, between Q5 and Q7: epoll reports a state, so nothing is missed, and no lock is held over a
+ * system call.  Who is woken by one looks again; if somebody else was faster, all begins anew.
+ *
  * Memory.  All that a select keeps is in the cases themselves: so there may be any number of them.  The order of locking is
  * sorted in place: by insertion, above FEW cases as a heap.
  *
@@ -60,83 +64,12 @@
  */
 #include "channel_select.h"
 #include "hook.h"
+#include "reactor.h"
 #include "scheduler.h"
 
 #include <limits.h>
 
-enum { FEW = 16 };
-
-/* ---- Tasks as cases ---- */
-
-static enum select_look
-done_look(const weft_case *k)
-{
-    return weft__task_done(k->object) ? LOOK_YES : LOOK_NO;
-}
-
-static void
-done_lock(void *object)
-{
-    weft_task *t = object;
-    weft__acquire(&t->lock);
-}
-
-static void
-done_unlock(void *object)
-{
-    weft_task *t = object;
-    weft__unlock(&t->lock);
-}
-
-static bool
-done_ready(const weft_case *k)
-{
-    return weft__task_done(k->object);
-}
-
-static int
-done_outcome(weft_case *k, int code)
-{
-    (void)code;
-    if (weft_task_state(k->object) == WEFT_COMPLETED) return 0;
-    weft__task_observe(k->object);
-    return WEFT_ECHILD;
-}
-
-static bool
-done_execute(weft_case *k, struct list *ready)
-{
-    (void)ready;
-    if (!weft__task_done(k->object)) return false;
-    k->rc = done_outcome(k, 0);
-    return true;
-}
-
-static void
-done_enroll(weft_case *k, struct wait *w, uint32_t index, struct list *ready)
-{
-    weft_task *t = k->object;
-    (void)ready;
-    weft__wait_register(w, weft__case_waiter(k), &t->waiters, index, NULL);
-}
-
-static void
-done_withdraw(weft_case *k)
-{
-    weft_task *t = k->object;
-    weft__wait_withdraw(weft__case_waiter(k), &t->waiters);
-}
-
-static const struct select_kind select_done = {
-    .look = done_look,
-    .lock = done_lock,
-    .unlock = done_unlock,
-    .ready = done_ready,
-    .execute = done_execute,
-    .enroll = done_enroll,
-    .withdraw = done_withdraw,
-    .outcome = done_outcome,
-};
+enum { FEW = 16, AGAIN = INT_MIN };
 
 /* ---- What the kinds have in common ---- */
 
@@ -144,8 +77,10 @@ static const struct select_kind select_done = {
 static const struct select_kind *const kinds[] = {
     [WEFT_CASE_TAKE] = NULL,
     [WEFT_CASE_PUT] = NULL,
-    [WEFT_CASE_DONE] = &select_done,
+    [WEFT_CASE_DONE] = &weft__select_done,
     [WEFT_CASE_EVENT] = &weft__select_event,
+    [WEFT_CASE_READABLE] = NULL, /* nothing to lock: see below */
+    [WEFT_CASE_WRITABLE] = NULL,
 };
 
 static inline bool
@@ -160,9 +95,16 @@ is_channel(const weft_case *k)
     return weft__likely(k->kind <= WEFT_CASE_PUT);
 }
 
-static inline enum select_look
-look(const weft_case *k)
+static inline bool
+is_descriptor(const weft_case *k)
 {
+    return weft__unlikely(k->kind >= WEFT_CASE_READABLE);
+}
+
+static inline enum select_look
+look(weft_case *k)
+{
+    if (is_descriptor(k)) return (k->rc = weft__select_poll(k)) ? LOOK_YES : LOOK_NO;
     if (!is_channel(k)) return kinds[k->kind]->look(k);
     return k->kind == WEFT_CASE_TAKE ? weft__take_look(k) : weft__put_look(k);
 }
@@ -185,6 +127,7 @@ unlock(const weft_case *k)
 static inline bool
 is_ready(const weft_case *k)
 {
+    if (is_descriptor(k)) return k->rc != 0; /* as Q1 has seen it */
     if (!is_channel(k)) return kinds[k->kind]->ready(k);
     return k->kind == WEFT_CASE_TAKE ? weft__take_ready(k) : weft__put_ready(k);
 }
@@ -192,6 +135,7 @@ is_ready(const weft_case *k)
 static inline bool
 execute(weft_case *k, struct list *ready)
 {
+    if (is_descriptor(k)) return true;
     if (!is_channel(k)) return kinds[k->kind]->execute(k, ready);
     return k->kind == WEFT_CASE_TAKE ? weft__take_execute(k, ready) : weft__put_execute(k, ready);
 }
@@ -222,7 +166,9 @@ outcome(weft_case *k, int code)
 
 struct select {
     weft_case *cases;
-    size_t n, enabled; /* enabled: those with an object; how many are in order */
+    size_t n, enabled; /* enabled: those with an object; in select_locked, how many are in order */
+    size_t descriptors;
+    int64_t pause; /* of a plain thread: until it looks at the descriptors again */
     bool biased;
     struct context *context;
 };
@@ -303,7 +249,7 @@ sort(struct select *s)
 {
     s->enabled = 0;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->cases[i].object) *place(s, s->enabled++) = &s->cases[i];
+        if (s->cases[i].object && !is_descriptor(&s->cases[i])) *place(s, s->enabled++) = &s->cases[i];
     }
     if (weft__likely(s->enabled <= FEW)) sort_few(s);
     else sort_many(*s);
@@ -397,6 +343,59 @@ withdraw_all(const struct select *s, const weft_case *winner)
     }
 }
 
+/* ---- Descriptors ---- */
+
+/* Registers with the reactor, for all descriptors in order.  What it said to the last of them, *stopped; 0: that is none. */
+static weft__noinline int
+register_descriptors(const struct select *s, struct wait *w, size_t *stopped)
+{
+    int rc = 0;
+    for (*stopped = 0; *stopped < s->n && rc == 0; *stopped += rc == 0) {
+        weft_case *k = &s->cases[*stopped];
+        if (!k->object || !is_descriptor(k)) continue;
+        rc = weft__reactor_register(weft__select_fd(k), k->kind - WEFT_CASE_READABLE, w, weft__case_waiter(k),
+                                    (uint32_t)*stopped);
+    }
+    return rc;
+}
+
+static weft__noinline void
+withdraw_descriptors(const struct select *s, size_t end)
+{
+    for (size_t i = 0; i < end; i++) {
+        weft_case *k = &s->cases[i];
+        if (k->object && is_descriptor(k))
+            weft__reactor_withdraw(weft__select_fd(k), k->kind - WEFT_CASE_READABLE, weft__case_waiter(k));
+    }
+}
+
+/* Parks a task that waits for descriptors as well; it is registered with all objects.  The code of the wait; the index is in
+ * the parker, or was set here. */
+static weft__noinline int
+park_with_descriptors(const struct select *s, struct wait *w, weft_time deadline, uint32_t *index)
+{
+    size_t stopped;
+    int rc = register_descriptors(s, w, &stopped), code;
+    if (rc != 0 && weft__wait_abandon(w)) {
+        code = rc == REACTOR_READY ? 0 : rc;
+        *index = rc == REACTOR_CLOSING ? PARK_INTERRUPTED : (uint32_t)stopped;
+    } else {
+        code = weft__wait_park(w, rc != 0 ? WEFT_FOREVER : deadline);
+        *index = w->parker->index;
+    }
+    withdraw_descriptors(s, stopped);
+    return code;
+}
+
+/* The descriptor that ended the park, with this code, is looked at again.  0: it is not ready, after all. */
+static weft__noinline int
+descriptor_outcome(weft_case *k, int code)
+{
+    return code < 0 ? code : weft__select_poll(k);
+}
+
+/* ---- Steps Q2 to Q8 ---- */
+
 /* The caller did not have to wait. */
 static inline void
 spend(struct context *c, weft_time deadline)
@@ -404,33 +403,44 @@ spend(struct context *c, weft_time deadline)
     if (deadline != WEFT_NOW) weft__sched_spend(c, COST_CHANNEL);
 }
 
-/* Q2 to Q8. */
-static weft__noinline int
-select_locked(weft_case *cases, size_t n, bool biased, struct context *context, weft_time deadline)
+/* Q7 to Q8, of the select that is registered everywhere but with the reactor. */
+static inline int
+park_registered(const struct select *s, struct wait *wait, weft_time deadline)
 {
-    struct select s = {.cases = cases, .n = n, .biased = biased, .context = context};
+    uint32_t index;
+    int code;
+    if (weft__unlikely(s->descriptors && s->context)) {
+        code = park_with_descriptors(s, wait, deadline, &index);
+    } else {
+        code = weft__wait_park(wait, deadline); /* Q7 */
+        index = wait->parker->index;
+    }
+    weft_case *k = index == PARK_INTERRUPTED ? NULL : &s->cases[index];
+    withdraw_all(s, k);
+    if (!k) return code == REACTOR_CLOSING ? AGAIN : code;
+    k->rc = is_descriptor(k) ? descriptor_outcome(k, code) : outcome(k, code);
+    return is_descriptor(k) && k->rc == 0 ? AGAIN : (int)index;
+}
+
+/* Q2 to Q8.  AGAIN: nothing was done, and all is to begin anew. */
+static weft__noinline int
+select_locked(weft_case *cases, size_t n, size_t descriptors, bool biased, struct context *context, weft_time deadline)
+{
+    struct select s = {.cases = cases, .n = n, .descriptors = descriptors, .biased = biased, .context = context};
     struct wait wait;
     struct list ready = {NULL, NULL};
     weft_case *k = NULL;
     sort(&s);
     /* Each turn, but the last, takes somebody out of the way who cannot be woken any more. */
-    if (lock_all(&s))
+    if (lock_all(&s) || descriptors)
         while ((k = choose(&s)) && !execute(k, &ready)) continue;
     bool park = !k && deadline != WEFT_NOW;
     if (park) enroll_all(&s, &wait, &ready);
     else unlock_all(&s);
     if (!weft__list_empty(&ready)) weft__waiter_wake_all(&ready);
-    if (!park) { /* Q6 */
-        spend(s.context, deadline);
-        return k ? (int)(k - s.cases) : WEFT_EAGAIN;
-    }
-    int code = weft__wait_park(&wait, deadline); /* Q7 */
-    uint32_t index = wait.parker->index;
-    k = index == PARK_INTERRUPTED ? NULL : &s.cases[index];
-    withdraw_all(&s, k);
-    if (!k) return code;
-    k->rc = outcome(k, code);
-    return (int)index;
+    if (park) return park_registered(&s, &wait, deadline);
+    spend(context, deadline); /* Q6 */
+    return k ? (int)(k - s.cases) : WEFT_EAGAIN;
 }
 
 /* Executes k if that is possible, under the lock of its object alone. */
@@ -438,6 +448,7 @@ static inline bool
 execute_alone(weft_case *k)
 {
     struct list ready = {NULL, NULL};
+    if (is_descriptor(k)) return true;
     lock(k);
     bool executed = execute(k, &ready);
     unlock(k);
@@ -457,15 +468,16 @@ static inline int
 look_at_all(struct select *s, struct glance *g)
 {
     uint32_t found = 0;
-    s->enabled = 0;
+    s->enabled = s->descriptors = 0;
     for (size_t i = 0; i < s->n; i++) {
-        const weft_case *k = &s->cases[i];
+        weft_case *k = &s->cases[i];
         if (!k->object) continue;
         if (weft__unlikely(!is_valid(k))) return WEFT_EINVAL;
         if (weft__unlikely(k->kind == WEFT_CASE_DONE) && s->context && s->context->task == k->object)
             return WEFT_EDEADLK;
         g->only_look = look(k);
         g->only = i;
+        s->descriptors += is_descriptor(k);
         if (g->only_look == LOOK_YES && (!s->biased || s->enabled == 0) && prefer(s, ++found)) g->choice = i;
         s->enabled++;
     }
@@ -482,28 +494,56 @@ select_single(const struct select *s, const struct glance *g, weft_time deadline
         return true;
     }
     if (k->kind != WEFT_CASE_DONE || deadline != WEFT_FOREVER || !weft__run_child(k->object)) return false;
-    k->rc = done_outcome(k, 0);
+    k->rc = outcome(k, 0);
     *result = (int)g->only;
     return true;
+}
+
+/* A plain thread sleeps without the reactor: it looks at its descriptors now and then. */
+static weft__noinline weft_time
+next_look(struct select *s, weft_time deadline)
+{
+    enum { PAUSE_FIRST = 1000000, PAUSE_MOST = 32000000 };
+    s->pause = s->pause == 0 ? PAUSE_FIRST : s->pause < PAUSE_MOST ? 2 * s->pause : s->pause;
+    weft_time look = weft_in(s->pause);
+    return deadline != WEFT_NOW && look < deadline ? look : deadline;
+}
+
+/* One turn: as weft_select_until, or AGAIN. */
+static inline int
+select_once(struct select *s, weft_time deadline)
+{
+    struct glance g = {.choice = s->n};
+    int result = look_at_all(s, &g);
+    if (weft__unlikely(result < 0)) return result;
+    if (weft__cancelled(s->context)) return WEFT_ECANCELED;
+    if (g.choice < s->n && execute_alone(&s->cases[g.choice])) {
+        spend(s->context, deadline);
+        return (int)g.choice;
+    }
+    if (s->enabled == 1 && select_single(s, &g, deadline, &result)) return result;
+    if (weft__unlikely(s->descriptors && !s->context)) deadline = next_look(s, deadline);
+    return select_locked(s->cases, s->n, s->descriptors, s->biased, s->context, deadline);
+}
+
+/* After a turn of a select with descriptors: must there be another? */
+static weft__noinline bool
+unfinished(const struct select *s, int result, weft_time deadline)
+{
+    if (result == AGAIN) weft_yield();
+    return result == AGAIN || (result == WEFT_ETIMEDOUT && !s->context && weft_now() < deadline);
 }
 
 int
 weft_select_until(weft_case *cases, size_t n, unsigned flags, weft_time deadline)
 {
     struct select s = {.cases = weft__opaque(cases), .n = n, .biased = flags & WEFT_BIASED};
-    struct glance g = {.choice = n};
     int result;
     if ((!cases && n > 0) || n > INT_MAX || (flags & ~(unsigned)WEFT_BIASED)) return WEFT_EINVAL;
     s.context = weft__context_fast();
-    int rc = look_at_all(&s, &g);
-    if (weft__unlikely(rc < 0)) return rc;
-    if (weft__cancelled(s.context)) return WEFT_ECANCELED;
-    if (g.choice < n && execute_alone(&s.cases[g.choice])) {
-        spend(s.context, deadline);
-        return (int)g.choice;
-    }
-    if (s.enabled == 1 && select_single(&s, &g, deadline, &result)) return result;
-    return select_locked(s.cases, n, s.biased, s.context, deadline);
+    do result = select_once(&s, deadline);
+    while (weft__unlikely(s.descriptors) && unfinished(&s, result, deadline));
+    return result;
 }
 
 int

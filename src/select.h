@@ -55,6 +55,16 @@ struct select_kind {
     int (*outcome)(weft_case *k, int code);
 };
 
+extern const struct select_kind weft__select_done;  /* task_select.c */
 extern const struct select_kind weft__select_event; /* event.c */
+
+static inline int
+weft__select_fd(const weft_case *k)
+{
+    return (int)((intptr_t)k->object - 1);
+}
+
+/* Provided by io.c: what the descriptor of k is ready for; 0: nothing; negative: an error.  Keeps errno. */
+int weft__select_poll(const weft_case *k);
 
 #endif

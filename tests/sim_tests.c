@@ -28,6 +28,7 @@ static const struct {
     {"blocking/fork", "a process of its own"},
     {"blocking/configured", "one thread"},
     {"io/", "about descriptors of the real kernel"},
+    {"select_io/", "likewise"},
     {"once/thread", "values of real threads"},
     {"scope/plain_thread", "real threads"},
 };

@@ -1,6 +1,7 @@
 /* select.h - waiting for several things at once, and doing exactly one of them.
  *
- * Each case names an operation: take from a channel, put into one, wait for a task or for an event.  A select executes
+ * Each case names an operation: take from a channel, put into one, wait for a task, for an event or
+ * for a descriptor.  A select executes
  * exactly one case that can be executed without waiting; if there is none, it parks until there is one.
  *
  *     struct request r;
@@ -38,7 +39,7 @@ typedef struct weft_case {
 } weft_case;
 
 /* The kinds. */
-enum { WEFT_CASE_TAKE = 1, WEFT_CASE_PUT, WEFT_CASE_DONE, WEFT_CASE_EVENT };
+enum { WEFT_CASE_TAKE = 1, WEFT_CASE_PUT, WEFT_CASE_DONE, WEFT_CASE_EVENT, WEFT_CASE_READABLE, WEFT_CASE_WRITABLE };
 
 /* For the flags of a select: the first of the cases that can be executed. */
 enum { WEFT_BIASED = 1 };
@@ -71,6 +72,14 @@ weft_case_event(weft_event *e)
     return k;
 }
 
+/* fd + 1 in the place of the object: NULL if fd is -1. */
+static inline weft_case
+weft_case_descriptor(int kind, int fd)
+{
+    weft_case k = {0, kind, (void *)(intptr_t)(fd < 0 ? 0 : (intptr_t)fd + 1), NULL, {0, 0, 0, 0, 0, 0, 0, 0}};
+    return k;
+}
+
 /* weft_channel_take(channel, ptr); ptr NULL: drops the value.  *ptr is written only if the case is executed with rc 0.
  *   rc: 0, or the code of a closed channel, once that is drained */
 #define WEFT_TAKE(channel, ptr) weft_case_take((channel), (ptr))
@@ -86,6 +95,13 @@ weft_case_event(weft_event *e)
 /* weft_event_wait(event): an event that resets itself is reset only if the case is executed.
  *   rc: 0 */
 #define WEFT_EVENT(event) weft_case_event((event))
+
+/* weft_poll(fd, WEFT_IN, ..) and weft_poll(fd, WEFT_OUT, ..): nothing is read or written.  A negative fd: disabled.  Descriptors
+ * are looked at before the other objects, not in the same instant.  A select that was woken by one on which somebody else was
+ * faster begins anew, also in the queues of the others; on a plain thread it does so every few milliseconds.
+ *   rc: above 0, what fd is ready for; or a negative code of weft_poll */
+#define WEFT_READABLE(fd) weft_case_descriptor(WEFT_CASE_READABLE, (fd))
+#define WEFT_WRITABLE(fd) weft_case_descriptor(WEFT_CASE_WRITABLE, (fd))
 
 /* Executes exactly one of the n cases, parking until that is possible, and returns its index; cases[index].rc is how it went. [C]
  * With a single case: as the operation itself.  Without any, or with disabled ones only, it waits for the deadline or a
