@@ -1,9 +1,9 @@
 /* stress_io.c - tasks that wait for descriptors, against each other, deadlines, closes, stops, and work of other kinds.
  *
  * In each round: a runtime; a few socket pairs; for each of them readers and writers, tasks (ordinary, sticky, interactive) and
- * plain threads, which move tokens over it, with deadlines, or just look; tasks that yield or compute meanwhile; and a task
- * that closes other descriptors while somebody waits for them, so that their numbers are used again.  In a third of the rounds the
- * runtime is stopped in the middle.
+ * plain threads, which move bytes over it, with deadlines, in scopes that are cancelled, or just look, by poll or select; tasks
+ * that yield or compute meanwhile; and a task that closes other descriptors while somebody waits for them, so that their
+ * numbers are used again.  In a third of the rounds the runtime is stopped in the middle.
  *
  * Every byte that was written is read, once; unless the runtime was stopped no wait ends but by what it waited for; and in the
  * end nothing is registered. */
@@ -88,21 +88,61 @@ write_all(void *arg)
 }
 
 static int
+cancel_soon(void *arg)
+{
+    (void)weft_sleep(50 * WEFT_US);
+    weft_scope_cancel(arg, 0);
+    return 0;
+}
+
+/* A read in a scope of its own, which its deadline cancels, or a member. */
+static ssize_t
+read_in_scope(int fd, uint64_t *random, void *block, size_t size)
+{
+    weft_scope s;
+    weft_scope_open(&s, 0, weft_in(stress_dice(random, 200000)));
+    int rc = weft_current() && stress_dice(random, 2) ? weft_spawn(NULL, cancel_soon, &s) : 0;
+    if (rc && rc != WEFT_ECANCELED && rc != WEFT_ESHUTDOWN && !stress_short(rc))
+        stress_die("weft_spawn gave %s", weft_error_name(rc));
+    ssize_t n = weft_read(fd, block, size);
+    rc = weft_scope_close(&s, 0);
+    if (rc && rc != WEFT_ETIMEDOUT && rc != WEFT_ECANCELED) stress_die("a scope gave %s", weft_error_name(rc));
+    return n == WEFT_ECANCELED && !atomic_load(&current.stopping) ? WEFT_ETIMEDOUT : n;
+}
+
+/* Waits until there may be something to read, or not that long. */
+static void
+look(int fd, uint64_t *random)
+{
+    weft_time deadline = some_deadline(random);
+    int rc;
+    if (stress_dice(random, 2)) {
+        rc = weft_poll(fd, stress_dice(random, 2) ? WEFT_IN : WEFT_IN | WEFT_OUT, deadline);
+        if (rc <= 0) (void)excused(rc, deadline, "poll");
+    } else {
+        weft_event never = WEFT_EVENT_INIT;
+        weft_case cases[] = {WEFT_EVENT(&never), WEFT_READABLE(fd), WEFT_WRITABLE(stress_dice(random, 8) ? -1 : fd)};
+        rc = weft_select_until(cases, 3, stress_dice(random, 2) ? WEFT_BIASED : 0, deadline);
+        if (rc == 0) stress_die("a select executed what never happens");
+        if (rc > 0) rc = cases[rc].rc;
+        if (rc <= 0) (void)excused(rc, deadline, "select");
+    }
+    stress_count(&looks, 1);
+}
+
+static int
 read_all(void *arg)
 {
     struct link *l = arg;
     uint64_t random = stress_mix(current.random, (uint64_t)(uintptr_t)arg + 1);
     char block[500];
     for (;;) {
-        weft_time deadline = some_deadline(&random);
-        if (stress_dice(&random, 4) == 0) {
-            int events = weft_poll(l->ends[0], stress_dice(&random, 2) ? WEFT_IN : WEFT_IN | WEFT_OUT, deadline);
-            if (events <= 0) (void)excused(events, deadline, "poll");
-            stress_count(&looks, 1);
-        }
-        deadline = some_deadline(&random);
-        ssize_t rc =
-            weft_read_until(l->ends[0], block, (size_t)(1 + stress_dice(&random, (int)sizeof block)), deadline);
+        if (stress_dice(&random, 4) == 0) look(l->ends[0], &random);
+        bool scoped = stress_dice(&random, 8) == 0;
+        weft_time deadline = scoped ? WEFT_NOW : some_deadline(&random);
+        size_t size = (size_t)(1 + stress_dice(&random, (int)sizeof block));
+        ssize_t rc = scoped ? read_in_scope(l->ends[0], &random, block, size)
+                            : weft_read_until(l->ends[0], block, size, deadline);
         if (rc == 0) return 0;
         if (rc < 0) (void)excused(rc, deadline, "read");
         if (rc < 0 && atomic_load(&current.stopping)) return 0;
