@@ -29,6 +29,7 @@ static const struct {
     {"blocking/configured", "one thread"},
     {"io/", "about descriptors of the real kernel"},
     {"select_io/", "likewise"},
+    {"io_programs/shutdown", "likewise"},
     {"once/thread", "values of real threads"},
     {"scope/plain_thread", "real threads"},
 };
