@@ -1,4 +1,4 @@
-/* main.go - the benchmarks of trees, loops, channels, selects, locks and parking on Go: which there are, and how they are run.
+/* main.go - the benchmarks of trees, loops, channels, selects, locks, sockets and parking on Go: which there are, and how they are run.
  *
  *     go [-r ROUNDS] [-q] [-l] [NAME ...]     as the programs in C, which bench.h describes
  *
@@ -100,6 +100,7 @@ func groups() []group {
 		of("select-pingpong", "round trip", "go", selectPingpong),
 		of("mutex", "lock and unlock", "go-sync.Mutex", mutexAlone),
 		of("mutex-crowd", "lock and unlock", "go-sync.Mutex", mutexCrowd),
+		of("io-pingpong", "round trip", "go-net", ioPingpong),
 		elsewhere("spawn-start", "start", "go", spawnStart),
 		elsewhere("wake-50us", "wake", "go-locked-threads", func() []float64 {
 			return wake(50*time.Microsecond, size(500, 100))
