@@ -3,7 +3,7 @@
 #   make                  the libraries, in build/release
 #   make check            every test in every configuration, a few minutes; `make check STEPS="lint headers"` picks steps
 #   make demo             builds and shows the example applications
-#   make examples         builds the small examples, Julia's own and the questions, and looks that they print what they should
+#   make examples         builds the small examples, Julia's own, the questions and the numeric ones, and looks that they print what they should
 #   make cxx              exceptions of C++ in tasks
 #   make faults           the n-th failure of every allocation and system call
 #   make model            the protocols between threads, exhaustively: tests/model_*.c, and the mutants that must be found
@@ -334,15 +334,20 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 	$(quiet)$(CC) -Iinclude -D_GNU_SOURCE $(CPPFLAGS) -std=c11 $(WARNINGS) $(CFLAGS) -o $@ examples/pgz/*.c -L$(B) -lweft -lz -pthread \
 	    -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
-# Julia's examples, and the questions that people ask; and whether they print what they should.
+# Julia's examples, the questions that people ask, and the numeric ones; and whether they print what they should.
 .PHONY: examples example-programs
-EXAMPLES := $(patsubst %.c,$(B)/%,$(wildcard examples/julia/*.c examples/questions/*.c))
+FFTW_FOUND := $(shell $(PKG_CONFIG) --exists fftw3 2>/dev/null && echo yes)
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(FFTW_FOUND),,%/fftw.c),$(wildcard examples/julia/*.c examples/questions/*.c examples/numeric/*.c)))
 
 example-programs: $(EXAMPLES)
+	@$(if $(FFTW_FOUND),,echo "examples/numeric/fftw.c is left out: FFTW was not found (libfftw3-dev)")
+
 examples:
 	@tools/install-deps build demo
 	+@$(MAKE) --no-print-directory example-programs
 	@tools/check-examples $(EXAMPLES)
+
+$(filter $(B)/examples/numeric/%,$(EXAMPLES)): $(wildcard examples/numeric/*.h)
 
 $(EXAMPLES): $(B)/%: %.c $(LINKS)
 	$(call say,CC)
@@ -351,6 +356,9 @@ $(EXAMPLES): $(B)/%: %.c $(LINKS)
 	    $(EXAMPLE_LIBS) -Wl,-rpath,'$$ORIGIN/../..' $(LDFLAGS)
 
 $(B)/examples/questions/models: EXAMPLE_LIBS := -lz -lm
+$(B)/examples/numeric/%: EXAMPLE_LIBS := -lm
+$(patsubst %,$(B)/examples/numeric/%,heat mandelbrot nbody): EXAMPLE_LIBS := -lpng -lm
+$(B)/examples/numeric/fftw: EXAMPLE_LIBS := -lfftw3_threads -lfftw3 -lm
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
 
