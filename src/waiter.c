@@ -55,6 +55,7 @@ wait_thread(struct wait *w, weft_time deadline)
     w->deadline = deadline;
     w->id = (int)gettid();
     w->scope = w->cancellable ? weft__thread_scope() : NULL;
+    if (w->scope) weft__scope_anchor(w->scope); /* a walk from outside comes to it */
     weft__acquire(&blocked.lock);
     weft__list_append(&blocked.waits, &w->blocked);
     blocked.version++;

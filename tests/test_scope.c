@@ -595,3 +595,21 @@ TEST(scope, plain_thread, "a plain thread opens scopes too: its members end, and
     CHECK_INT(weft_check(), 0);
     CHECK_INT(weft_stop(), 0);
 }
+
+TEST(scope, plain_thread_nested, "a plain thread is woken in an inner scope when an outer one is cancelled")
+{
+    weft_scope outer, middle, inner;
+    pthread_t thread;
+    CHECK_INT(weft_start(NULL), 0);
+    weft_scope_open(&outer, 0, WEFT_FOREVER);
+    weft_scope_open(&middle, 0, WEFT_FOREVER);
+    weft_scope_open(&inner, 0, WEFT_FOREVER);
+    CHECK_INT(pthread_create(&thread, NULL, cancels_late, &outer), 0);
+    int rc = weft_sleep(LONG);
+    CHECK_INT(rc, WEFT_ECANCELED);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    rc = weft_scope_close(&middle, weft_scope_close(&inner, rc));
+    CHECK_INT(rc, WEFT_ECANCELED);
+    CHECK_INT(weft_scope_close(&outer, rc), WEFT_EPERM);
+    CHECK_INT(weft_stop(), 0);
+}
