@@ -60,7 +60,6 @@
 #include "waiter.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #define CANCELLED (INT64_C(1) << 32)
 #define LATE (INT64_C(1) << 33)
@@ -188,7 +187,7 @@ weft__scope_cancelled(struct scope *s)
 bool
 weft__task_cancelled_slow(const weft_task *t)
 {
-    struct scope *s = t->scope;
+    struct scope *s = weft__task_scope(t);
     /* Where it has a scope open, its own node is seen from that; relaxed: as in weft__task_cancelled */
     if (s->owner != t && (load_relaxed(&t->flags) & TASK_CANCEL)) return true;
     return weft__scope_cancelled(s);
@@ -276,7 +275,7 @@ void
 weft__scope_list(struct context *c)
 {
     const weft_task *t = c->task;
-    struct scope *s = t->scope;
+    struct scope *s = weft__task_scope(t);
     if (c->listed != s) {
         weft__scope_unlist(c);
         if (s->outer) {
@@ -306,7 +305,7 @@ struct oncancel {
     void (*cb)(void *arg);
     void *arg;
     struct scope *scope;
-    _Atomic int running; /* the thread that calls it, for the kernel; 0: none */
+    _Atomic uintptr_t running; /* the thread that calls it; 0: none */
 };
 
 _Static_assert(sizeof(struct oncancel) <= sizeof(weft_oncancel), "weft/scope.h has room for it");
@@ -371,7 +370,7 @@ call_back(struct scope *s)
         weft__scope_lock(s);
         struct list_node *n = weft__list_pop(&s->callbacks);
         struct oncancel *o = n ? weft__container(n, struct oncancel, node) : NULL;
-        if (o) store_relaxed(&o->running, (int)gettid()); /* relaxed: the lock orders it */
+        if (o) store_relaxed(&o->running, weft__thread_id()); /* relaxed: the lock orders it */
         weft__unlock(&s->lock);
         if (!o) return;
         o->cb(o->arg);
@@ -545,8 +544,8 @@ weft_oncancel_del(weft_oncancel *public)
     weft__scope_lock(s);
     if (weft__list_linked(&s->callbacks, &o->node)) weft__list_remove(&s->callbacks, &o->node);
     weft__unlock(&s->lock);
-    int running;
-    while ((running = load_acquire(&o->running)) && running != (int)gettid())
+    uintptr_t running;
+    while ((running = load_acquire(&o->running)) && running != weft__thread_id())
         sched_yield(); /* acquire: pairs with its end */
     o->scope = NULL;
 }

@@ -13,8 +13,10 @@ static inline struct context *
 weft__fork_context(const struct worker *w)
 {
     struct context *c = w ? w->context : NULL;
-    return weft__likely(c && w->ordinary && weft__task_clean(c->task) && weft__scope_ready(c->task->scope, c)) ? c
-                                                                                                               : NULL;
+    return weft__likely(c && w->ordinary && weft__task_clean(c->task) &&
+                        weft__scope_ready(weft__task_scope(c->task), c))
+               ? c
+               : NULL;
 }
 
 /* Has w a descriptor at hand, and room for an entry? */
@@ -33,8 +35,9 @@ weft__fork(struct worker *w, struct context *c, weft_fn *fn, void *arg, weft_tas
     w->tasks.count--;
     t->fn = fn;
     t->arg = arg;
-    t->scope = c->task->scope;
-    weft__scope_forked(t->scope, c);
+    struct scope *s = weft__task_scope(c->task);
+    weft__task_scope_set(t, s);
+    weft__scope_forked(s, c);
     t->value = NULL;
     if (out) *out = t;
     else store_relaxed(&t->refs, 1); /* relaxed: the deque publishes it */
@@ -73,7 +76,7 @@ weft__fork_recent(const struct worker *w, const weft_task *t)
 static inline void
 weft__fork_end(struct worker *w, struct context *c, weft_task *t)
 {
-    weft__scope_joined(t->scope, c);
+    weft__scope_joined(weft__task_scope(t), c);
     uint64_t ended = load_relaxed(&w->ended[0]) + 1;
     store_release(&w->ended[0], ended); /* release: as weft__sched_ended */
     weft__task_recycle_warm(t, &w->tasks);

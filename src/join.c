@@ -39,7 +39,8 @@ static inline bool
 may_run_in_place(const struct context *c, const weft_task *t)
 {
     char *here = __builtin_frame_address(0);
-    return (size_t)(here - (char *)c->machine.low) >= t->stack_need && t->scope == c->task->scope && !c->fpenv &&
+    return (size_t)(here - (char *)c->machine.low) >= t->stack_need &&
+           weft__task_scope(t) == weft__task_scope(c->task) && !c->fpenv &&
            !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL)); /* relaxed: constant, or as good as later */
 }
 
@@ -48,7 +49,7 @@ static inline bool
 may_run_plain(const struct context *c, const weft_task *t)
 {
     char here;
-    return weft__likely(&here >= c->floor && t->scope == c->task->scope && !c->fpenv);
+    return weft__likely(&here >= c->floor && weft__task_scope(t) == weft__task_scope(c->task) && !c->fpenv);
 }
 
 /* Claims t, which is somewhere in w's own deque: its entry is left behind, stale. */
@@ -84,7 +85,7 @@ call_in_place(struct context *c, weft_task *t, int (*call)(weft_task *t))
     c->task = t;
     int code = call(t);
     weft_task *outer = t->run.outer; /* read again: a register is dearer */
-    if (weft__unlikely(t->scope != outer->scope)) (void)weft__task_left_open(t);
+    if (weft__unlikely(weft__task_scope(t) != weft__task_scope(outer))) (void)weft__task_left_open(t);
     c->task = outer;
     store_relaxed(&outer->waiting, false); /* as above */
     return code;
@@ -95,7 +96,7 @@ static void
 run_in_place(struct context *c, weft_task *t)
 {
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
-    struct scope *scope = t->scope;
+    struct scope *scope = weft__task_scope(t);
     if (weft__task_cancelled(t)) {
         weft__task_end_unrun(t, WEFT_ECANCELED);
     } else {
@@ -230,7 +231,7 @@ end_in_place(struct context *c, weft_task *t, int code)
 static weft__noinline void
 end_member(struct context *c, weft_task *t, int code)
 {
-    struct scope *scope = t->scope;
+    struct scope *scope = weft__task_scope(t);
     weft__task_end(t, code);
     weft__scope_leave(scope, c);
     weft__sched_ended(c->worker, false);
@@ -302,7 +303,7 @@ is_clean(const struct scope *s)
 static weft__noinline bool
 run_member(struct context *c, const struct scope *s, weft_task *t, uint64_t tag)
 {
-    if (t->scope != s || !may_run_in_place(c, t)) {
+    if (weft__task_scope(t) != s || !may_run_in_place(c, t)) {
         weft__sched_push(c->worker, t, tag);
         return false;
     }
@@ -318,7 +319,7 @@ weft__join_members(struct context *c, struct scope *s)
     struct entry e;
     while (s->own != 0 && weft__deque_pop_lowest(&c->worker->deque, &e)) {
         weft_task *t = weft__container(e.item, weft_task, run);
-        if (weft__unlikely(t->scope != s || !may_run_plain(c, t) || !is_alone(c, t) || !is_clean(s))) {
+        if (weft__unlikely(weft__task_scope(t) != s || !may_run_plain(c, t) || !is_alone(c, t) || !is_clean(s))) {
             if (!run_member(c, s, t, e.tag)) return;
             continue;
         }
@@ -337,9 +338,9 @@ struct scope *
 weft__task_left_open(weft_task *t)
 {
     weft__misuse("a task has returned, and left a scope open: every weft_scope_open needs its weft_scope_close");
-    struct scope *s = t->scope;
+    struct scope *s = weft__task_scope(t);
     while (s->owner == t) s = s->outer;
-    t->scope = s;
+    weft__task_scope_set(t, s);
     return s;
 }
 

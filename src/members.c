@@ -137,7 +137,7 @@ weft__scope_failed(struct scope *s, int code)
 void
 weft__scope_outcome(weft_task *t, unsigned phase, int code)
 {
-    struct scope *s = t->scope;
+    struct scope *s = weft__task_scope(t);
     if (!s->outer) return;
     if (phase == PHASE_CANCELLED) {
         store_relaxed(&s->interrupted, true); /* relaxed, as all here: the member's end orders it */

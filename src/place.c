@@ -46,11 +46,12 @@ weft__place_put(struct worker *w, struct context *c, weft_task *t)
     c->task = t;
     c->leaving = false;
     weft__task_found(t, c);
-    c->base = t->scope;
+    struct scope *s = weft__task_scope(t);
+    c->base = s;
     c->credit = 0;
     /* As weft__scope_list does it; relaxed: the arming of a park publishes them. */
-    bool root = !t->scope->outer;
-    c->listed = root ? t->scope : NULL;
+    bool root = !s->outer;
+    c->listed = root ? s : NULL;
     store_relaxed(&c->listed_for, root ? t : NULL);
     store_relaxed(&c->listed_own, false);
     store_relaxed(&c->sheltered, false);
@@ -67,7 +68,7 @@ run_task(struct context *c)
     weft_task *t = c->task;
     bool cancelled = weft__task_cancelled(t);
     int code = cancelled ? WEFT_ECANCELED : weft__task_call(t);
-    struct scope *scope = t->scope;
+    struct scope *scope = weft__task_scope(t);
     if (weft__unlikely(scope->owner == t)) scope = weft__task_left_open(t);
     struct worker *w = c->worker;
     weft__assert(c->task == t);

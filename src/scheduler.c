@@ -287,7 +287,7 @@ new_target(struct worker *w, struct entry e)
     }
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (w->context) w->context->leaving = true;
-    struct scope *scope = t->scope;
+    struct scope *scope = weft__task_scope(t);
     weft__task_end_unrun(t, WEFT_ENOMEM);
     weft__scope_leave(scope, NULL);
     if (w->context) w->context->leaving = false;

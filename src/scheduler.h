@@ -66,7 +66,7 @@ weft__context_fast(void)
 static inline struct scope *
 weft__scope_here(const struct context *c)
 {
-    struct scope *s = c ? c->task->scope : weft__thread_scope();
+    struct scope *s = c ? weft__task_scope(c->task) : weft__thread_scope();
     return s ? s : &weft__sched.root;
 }
 

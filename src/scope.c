@@ -32,7 +32,7 @@ find_caller(void)
 static void
 set_current(const struct caller *me, struct scope *s)
 {
-    if (weft__likely(me->task != NULL)) me->task->scope = s;
+    if (weft__likely(me->task != NULL)) weft__task_scope_set(me->task, s);
     else weft__thread_scope_set(s->outer ? s : NULL);
 }
 
@@ -107,8 +107,8 @@ weft_scope_open(weft_scope *public, unsigned flags, weft_time deadline)
         open_slow(s, flags, deadline);
         return;
     }
-    begin(s, t->scope, c, t, load_relaxed(&t->scope->clean)); /* relaxed: as in begin */
-    t->scope = s;
+    begin(s, weft__task_scope(t), c, t, load_relaxed(&weft__task_scope(t)->clean)); /* relaxed: as in begin */
+    weft__task_scope_set(t, s);
 }
 
 /* Was s opened by the caller, and is it the innermost that it has open? */
@@ -193,12 +193,13 @@ weft_scope_close(weft_scope *public, int rc)
     struct scope *s = weft__scope(public);
     struct context *c = weft__context_fast();
     weft_task *t = c ? c->task : NULL;
-    if (weft__unlikely(!t || t->scope != s || s->owner != t || s->home != c || rc < 0)) return close_closely(s, rc);
+    if (weft__unlikely(!t || weft__task_scope(t) != s || s->owner != t || s->home != c || rc < 0))
+        return close_closely(s, rc);
     if (s->own != 0) weft__join_members(c, s);
     /* acquire: pairs with D1 of members.c.  relaxed: before the end of whoever wrote it, or by the caller */
     if (weft__unlikely((load_acquire(&s->others) | s->own) != 0 || load_relaxed(&s->eventful)))
         return close_closely(s, rc);
-    t->scope = s->outer;
+    weft__task_scope_set(t, s->outer);
     s->owner = NULL;
     return rc;
 }

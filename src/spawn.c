@@ -116,13 +116,14 @@ static int
 enter_scope(struct worker **w, weft_task *t)
 {
     struct context *c = *w ? (*w)->context : NULL;
-    if (!is_around(weft__scope_here(c), t->scope)) return WEFT_EINVAL; /* a task that was made earlier */
-    if (load_relaxed(&t->flags) & TASK_MEMBER) {                       /* relaxed: constant */
-        int rc = weft__scope_admit(t->scope, c);
+    struct scope *s = weft__task_scope(t);
+    if (!is_around(weft__scope_here(c), s)) return WEFT_EINVAL; /* a task that was made earlier */
+    if (load_relaxed(&t->flags) & TASK_MEMBER) {                /* relaxed: constant */
+        int rc = weft__scope_admit(s, c);
         if (rc < 0) return rc;
         *w = c ? c->worker : NULL;
     }
-    weft__scope_enter(t->scope, c);
+    weft__scope_enter(s, c);
     return 0;
 }
 
@@ -130,8 +131,8 @@ enter_scope(struct worker **w, weft_task *t)
 static void
 leave_scope(struct worker *w, weft_task *t)
 {
-    weft__scope_leave(t->scope, w ? w->context : NULL);
-    if (load_relaxed(&t->flags) & TASK_MEMBER) weft__scope_ended(t->scope, NULL); /* relaxed: constant */
+    weft__scope_leave(weft__task_scope(t), w ? w->context : NULL);
+    if (load_relaxed(&t->flags) & TASK_MEMBER) weft__scope_ended(weft__task_scope(t), NULL); /* relaxed: constant */
 }
 
 /* Schedules t: bound to home, unless that is NULL. */

@@ -207,7 +207,7 @@ void
 weft__task_end(weft_task *t, int code)
 {
     unsigned phase = weft__task_outcome(t, code);
-    struct scope *scope = t->scope;
+    struct scope *scope = weft__task_scope(t);
     bool member = load_relaxed(&t->flags) & TASK_MEMBER; /* relaxed: constant */
     if (weft__unlikely(scope->outer != NULL)) weft__scope_outcome(t, phase, code);
     weft__task_finish(t, phase, code);

@@ -56,8 +56,8 @@ struct weft_task {
     struct runnable run; /* ticket; link, or outer once it has started */
     weft_fn *fn;
     void *arg;
-    struct scope *scope; /* the innermost that it has open, or the one that it is a member of */
-    void *value;         /* of weft_return */
+    _Atomic(struct scope *) scope; /* the innermost that it has open, or the one that it is a member of */
+    void *value;                   /* of weft_return */
     _Atomic uint32_t refs;
     uint32_t index;       /* where in home's deque it was put: the lower bits */
     _Atomic int16_t home; /* the worker in whose deque it was put, or TASK_NOWHERE */
@@ -96,6 +96,20 @@ struct task_cache {
     uint32_t stack_need;
     int16_t home;
 };
+
+/* The scope that t is in.  Only t's own steps change it, when it has started.  relaxed: who waits for a task may look before
+ * he knows whether it has been stolen and runs; then his claim fails, and he has seen nothing. */
+static inline struct scope *
+weft__task_scope(const weft_task *t)
+{
+    return load_relaxed(&t->scope);
+}
+
+static inline void
+weft__task_scope_set(weft_task *t, struct scope *s)
+{
+    store_relaxed(&t->scope, s); /* relaxed: as above */
+}
 
 static inline unsigned
 weft__task_phase(uint64_t ticket)
@@ -211,8 +225,8 @@ weft__task_init(weft_task *t, weft_fn *fn, void *arg, struct scope *scope, uint3
     t->fn = fn;
     t->arg = arg;
     t->value = NULL;
-    t->scope = scope;
     t->stack_need = stack_need;
+    weft__task_scope_set(t, scope);
     store_relaxed(&t->refs, refs); /* relaxed, as all here: the handle and the queue publish the task */
     store_relaxed(&t->home, (int16_t)home);
     store_relaxed(&t->flags, flags);
@@ -250,7 +264,7 @@ static inline bool
 weft__task_clean(const weft_task *t)
 {
     /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
-    return weft__likely(load_relaxed(&t->scope->clean) == load_relaxed(&weft__cancel_epoch) &&
+    return weft__likely(load_relaxed(&weft__task_scope(t)->clean) == load_relaxed(&weft__cancel_epoch) &&
                         !(load_relaxed(&t->flags) & TASK_CANCEL));
 }
 
@@ -272,7 +286,8 @@ static inline void
 weft__scope_park(struct context *c)
 {
     /* relaxed: written by c alone */
-    if (weft__unlikely(load_relaxed(&c->listed_for) != c->task || c->listed != c->task->scope)) weft__scope_list(c);
+    if (weft__unlikely(load_relaxed(&c->listed_for) != c->task || c->listed != weft__task_scope(c->task)))
+        weft__scope_list(c);
 }
 
 /* The outermost task of a context has nothing below it but that. */

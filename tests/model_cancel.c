@@ -183,7 +183,7 @@ prepare(void)
         struct context *c = &contexts[k];
         c->task = &tasks[k];
         c->parker.context = c;
-        tasks[k].scope = &weft__sched.root;
+        weft__task_scope_set(&tasks[k], &weft__sched.root);
         store_relaxed(&stacks[k].owner, c);
     }
 }

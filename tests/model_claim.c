@@ -306,7 +306,7 @@ make_worker(int k)
     contexts[k].task = &roots[k];
     contexts[k].budget = 1000;
     contexts[k].parker.context = &contexts[k];
-    roots[k].scope = &weft__sched.root;
+    weft__task_scope_set(&roots[k], &weft__sched.root);
     store_relaxed(&weft__sched.root.clean,
                   load_relaxed(&weft__cancel_epoch)); /* nothing is cancelled: the fast paths */
     for (int i = 0, v = 0; v < WORKERS; v++)

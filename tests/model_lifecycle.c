@@ -260,7 +260,7 @@ prepare(int count, int running, enum sched_state state)
     store_relaxed(&weft__sched.made[0], (uint64_t)running);
     store_relaxed(&weft__sched.state, (int)state);
     for (int k = 0; k < TASKS; k++) {
-        tasks[k].scope = &weft__sched.root;
+        weft__task_scope_set(&tasks[k], &weft__sched.root);
         weft__task_set_phase(&tasks[k], PHASE_NEW);
     }
 }

@@ -17,7 +17,7 @@ weft__scope_cancelled(struct scope *s)
 bool
 weft__task_cancelled_slow(const weft_task *t)
 {
-    return weft__scope_cancelled(t->scope) || (load_relaxed(&t->flags) & TASK_CANCEL);
+    return weft__scope_cancelled(weft__task_scope(t)) || (load_relaxed(&t->flags) & TASK_CANCEL);
 }
 
 bool
@@ -56,7 +56,7 @@ weft__scope_walk(struct scope *root)
 void
 weft__scope_list(struct context *c)
 {
-    c->listed = c->task->scope;
+    c->listed = weft__task_scope(c->task);
     store_relaxed(&c->listed_for, c->task);
 }
 

@@ -141,7 +141,7 @@ run(bool waker, int polls)
     pollers = polls;
     context.task = &task;
     context.parker.context = &context;
-    task.scope = &scope;
+    weft__task_scope_set(&task, &scope);
     weft__timer_add(&first, INT64_MAX - 1, &context.parker, 0); /* the wheel begins to turn */
     weft__timer_del(&first);
     weft__wait_begin(&wait, &context, "model", false);

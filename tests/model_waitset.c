@@ -167,7 +167,7 @@ prepare(int first, int second)
         tasks[k].code = k ? second : first;
         store_relaxed(&tasks[k].run.ticket, PHASE_GENERATION | PHASE_RUNNING); /* relaxed: before the threads */
     }
-    root.scope = &weft__sched.root;
+    weft__task_scope_set(&root, &weft__sched.root);
 }
 
 static void
