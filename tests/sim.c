@@ -48,6 +48,7 @@ static char *stacks;
 /* The library's, of tls.c.  Each simulated thread has its own. */
 extern _Thread_local struct worker *weft__tls_worker;
 extern _Thread_local struct offload *weft__tls_offload;
+extern _Thread_local struct scope *weft__tls_scope;
 
 static uint64_t
 next_random(uint64_t *state)
@@ -169,6 +170,7 @@ switch_to(struct sim_thread *to)
     me->error_number = errno;
     me->worker = weft__tls_worker;
     me->offload = weft__tls_offload;
+    me->scope = weft__tls_scope;
     me->fpenv = weft__fpenv_read();
     sim.current = to;
     weft__context_swap(&me->sp, to->sp);
@@ -180,6 +182,7 @@ switch_to(struct sim_thread *to)
     if (weft__fpenv_read() != me->fpenv) weft__fpenv_write(me->fpenv);
     weft__tls_worker = me->worker;
     weft__tls_offload = me->offload;
+    weft__tls_scope = me->scope;
     errno = me->error_number;
 }
 
@@ -472,6 +475,7 @@ thread_main(void *arg)
     weft__fpenv_write(WEFT__FPENV_ABI);
     weft__tls_worker = NULL;
     weft__tls_offload = NULL;
+    weft__tls_scope = NULL;
     if (sim.reporter) abort(); /* who has not run yet is not asked */
     t->value = t->start(t->arg);
     end_thread(t);

@@ -86,6 +86,7 @@ struct sim_thread {
     /* what belongs to a thread of the system: */
     struct worker *worker;
     struct offload *offload;
+    struct scope *scope;
     int error_number;
     uint64_t fpenv;
 };

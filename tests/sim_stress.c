@@ -24,6 +24,7 @@ __wrap_stress_main(int argc, char **argv, const struct stress_program *program)
     }
 
 STRESS_TEST(blocking, "stress: a round of blocking calls, abandoned or not")
+STRESS_TEST(cancel, "stress: a round of cancellations against parks, ends, and each other")
 STRESS_TEST(channel, "stress: a round of random agents on a channel")
 STRESS_TEST(condition, "stress: a round of random waits and notifications on a condition")
 STRESS_TEST(mutex, "stress: a round of random agents on mutexes or rwlocks")

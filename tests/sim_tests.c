@@ -31,7 +31,6 @@ static const struct {
     {"select_io/", "likewise"},
     {"io_programs/shutdown", "likewise"},
     {"once/thread", "values of real threads"},
-    {"scope/plain_thread", "real threads"},
 };
 
 const char *

@@ -35,22 +35,31 @@ agent_on_thread(void *arg)
     return NULL;
 }
 
-/* Spawns a task until it has come to run: where memory is short, a task may be accepted, and end without a stack. */
+/* Spawns a task until it has come to run, and says so by begun: where memory is short, one may be accepted, and end
+ * without a stack. */
+static inline weft_task *
+agent_spawn_body(weft_fn *fn, void *arg, const weft_task_options *opt, atomic_bool *begun)
+{
+    for (;;) {
+        weft_task *t;
+        int rc = weft_spawn_with(&t, fn, arg, opt);
+        if (rc && !stress_short(rc)) stress_die("a task cannot start: %s", weft_error_name(rc));
+        if (rc) continue;
+        while (stress_failing() && !atomic_load_explicit(begun, memory_order_relaxed) && !weft_task_isdone(t)) {
+            stress_give_turn();
+            stress_pause(10 * WEFT_US);
+        }
+        if (!stress_failing() || atomic_load_explicit(begun, memory_order_relaxed)) return t;
+        weft_task_release(t);
+    }
+}
+
 static inline weft_task *
 agent_spawn(struct agent *a)
 {
     static const unsigned flags[AGENT_PLACES] = {[AGENT_STICKY] = WEFT_STICKY, [AGENT_INTERACTIVE] = WEFT_INTERACTIVE};
     weft_task_options opt = {.size = sizeof opt, .name = "agent", .flags = flags[a->place]};
-    for (;;) {
-        weft_task *t;
-        int rc = weft_spawn_with(&t, agent_body, a, &opt);
-        if (rc && !stress_short(rc)) stress_die("a task cannot start: %s", weft_error_name(rc));
-        if (rc) continue;
-        while (stress_failing() && !atomic_load_explicit(&a->begun, memory_order_relaxed) && !weft_task_isdone(t))
-            stress_pause(10 * WEFT_US);
-        if (!stress_failing() || atomic_load_explicit(&a->begun, memory_order_relaxed)) return t;
-        weft_task_release(t);
-    }
+    return agent_spawn_body(agent_body, a, &opt, &a->begun);
 }
 
 /* places: the agent runs in one of the first so many. */

@@ -50,6 +50,7 @@ say_where(void)
 {
     unsigned round = atomic_load(&kit.round);
     const char *every = getenv("WEFT_FAIL_EVERY");
+    if (!kit.program) return;
     fprintf(stderr, "seed %" PRIu64 ", round %u%s%s (repeat it: %s -s %" PRIu64 " -r %u)\n", kit.seed, round,
             every ? ", WEFT_FAIL_EVERY=" : "", every ? every : "", kit.program->name, kit.seed, round);
     if (kit.program->describe) kit.program->describe(stderr);
@@ -60,7 +61,7 @@ stress_die(const char *format, ...)
 {
     va_list args;
     begin_to_die();
-    fprintf(stderr, "%s: ", kit.program->name);
+    fprintf(stderr, "%s: ", kit.program ? kit.program->name : "stress"); /* NULL: in the simulator */
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);

@@ -116,7 +116,8 @@ typedef struct weft_oncancel {
 
 /* Has cb(arg) called once if the caller's current scope is cancelled before weft_oncancel_del: on the thread that cancels it,
  * or on one that is delivering another cancellation, while the caller runs on.  cb must not park, nor wait for whom it
- * interrupts.  false: the scope is cancelled already, cb is not called.  o must stay where it is until it is deleted; it
+ * interrupts.  Deleting o at the same time may come first: then cb is not called, though the scope is cancelled.  false: the
+ * scope is cancelled already, cb is not called.  o must stay where it is until it is deleted; it
  * must be deleted before the scope is closed. */
 WEFT_API bool weft_oncancel_add(weft_oncancel *o, void (*cb)(void *arg), void *arg);
 
