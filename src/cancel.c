@@ -149,15 +149,19 @@ doom(struct scope *s, struct scope *found)
     }
 }
 
-/* Some deadline that s is under has passed. */
-static void
+/* Some deadline that s is under has passed, unless it has just been moved: false. */
+static bool
 expire(struct scope *s, weft_time now)
 {
+    bool passed = false;
     for (struct scope *x = s; x->outer; x = x->outer) {
-        if (load_relaxed(&x->deadline) <= now) /* relaxed: as in survey */
-            weft__scope_cancel(x, WEFT_ETIMEDOUT, true);
-        if (x->shield) return;
+        if (load_relaxed(&x->deadline) <= now) { /* relaxed: as in survey */
+            (void)weft__scope_cancel(x, WEFT_ETIMEDOUT, true);
+            passed = true;
+        }
+        if (x->shield) break;
     }
+    return passed;
 }
 
 bool
@@ -179,9 +183,7 @@ weft__scope_cancelled(struct scope *s)
         return false;
     }
     weft_time now = weft__clock_now();
-    if (now < earliest) return false;
-    expire(s, now);
-    return true;
+    return now >= earliest && expire(s, now);
 }
 
 bool
