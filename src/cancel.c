@@ -47,7 +47,7 @@
  * Rejected.  Pushing the flag down to every scope: each open would write into a list.  Walking all stacks: each timeout of one
  * connection would visit all others.
  *
- * Checked.  tests/model_cancel.c (the park), tests/test_cancel.c, test_scope.c, test_deadline.c.
+ * Checked.  tests/model_cancel.c (the park), tests/test_cancel.c, test_scope.c, test_deadline.c, tests/stress_cancel.c.
  */
 #include "scope.h"
 

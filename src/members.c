@@ -34,7 +34,7 @@
  * Scopes with a limit, or that keep their members, also count them exactly, under the lock (live); their members carry a
  * flag that makes them end the slow way.
  *
- * Checked.  tests/test_scope.c, tests/test_scope_next.c.
+ * Checked.  tests/test_scope.c, tests/test_scope_next.c, tests/stress_scope.c.
  */
 #include "members.h"
 

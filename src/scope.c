@@ -107,7 +107,8 @@ weft_scope_open(weft_scope *public, unsigned flags, weft_time deadline)
         open_slow(s, flags, deadline);
         return;
     }
-    begin(s, weft__task_scope(t), c, t, load_relaxed(&weft__task_scope(t)->clean)); /* relaxed: as in begin */
+    struct scope *outer = weft__task_scope(t);
+    begin(s, outer, c, t, load_relaxed(&outer->clean)); /* relaxed: as in begin */
     weft__task_scope_set(t, s);
 }
 

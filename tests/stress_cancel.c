@@ -243,6 +243,7 @@ be_blown(void *arg)
 static void
 called(void *arg)
 {
+    for (volatile int k = 0; k < 300; k++) continue; /* long enough to be met */
     atomic_fetch_add((atomic_int *)arg, 1);
 }
 

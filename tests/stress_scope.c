@@ -210,6 +210,7 @@ be_brief(void *arg)
     int what = stress_dice(&random, 4);
     if (what == 0) weft_yield();
     if (what == 1) rc = weft_sleep(stress_dice(&random, 20) * WEFT_US);
+    for (int n = what == 2 ? 100 : 0; n > 0 && rc == 0; n--) rc = weft_check();
     if (rc) atomic_fetch_add(&b->interrupted, 1);
     atomic_fetch_add(&b->ended, 1);
     return rc;
@@ -245,7 +246,7 @@ use_scope(weft_scope *s, uint64_t *random)
         members += rc == 0;
         if (!(rc == WEFT_ECANCELED && late)) must_be(rc, 0, "weft_spawn_with");
     }
-    if (stress_dice(random, 4) == 0) {
+    for (int n = stress_dice(random, 4) ? 0 : 10; n > 0; n--) {
         weft_scope_deadline(s, weft_in(stress_dice(random, 40) * WEFT_US));
         late = true;
     }
@@ -314,7 +315,7 @@ be_kept(void *arg)
     uint64_t random = (uint64_t)(uintptr_t)weft_current();
     if (live > k->limit) stress_die("%d members live, the limit is %d", live, k->limit);
     dawdle(&random);
-    if (stress_dice(&random, 3) == 0) stress_give_turn();
+    for (int n = stress_dice(&random, 4); n > 0; n--) stress_give_turn();
     atomic_fetch_sub(&k->live, 1);
     return 0;
 }
