@@ -457,19 +457,20 @@ place_of(const weft_task *t)
     return weft__task_context(t);
 }
 
-/* The outermost scope that t has opened on c, pinned, if it is linked, and what is outside reaches it; NULL: none.
- * *any: t has linked scopes, reached or not. */
+/* The outermost scope that t has opened on c, pinned, if it is linked (else nothing inside is that would be reached) and no
+ * WEFT_SHIELD; NULL: there is none.  *any: t has linked scopes, reached or not. */
 static struct scope *
 branch(const weft_task *t, struct context *c, bool *any)
 {
     struct scope *found = NULL;
+    *any = false;
     weft__acquire(&c->lock);
     for (struct list_node *n = c->opened.head; n && !found; n = n->next) {
         struct scope *s = weft__container(n, struct scope, opened);
-        if (s->owner == t) found = s;
+        if (s->owner != t) continue;
+        *any = true;
+        if (s->outer->owner != t) found = s;
     }
-    *any = found;
-    while (found && !found->shield && found->outer->owner == t) found = found->outer;
     if (found && found->shield) found = NULL;
     if (found) weft__scope_pin(found);
     weft__unlock(&c->lock);

@@ -36,6 +36,7 @@ STRESS_TEST(scope, "stress: a round of scopes that are cancelled and closed whil
 STRESS_TEST(shutdown, "stress: a round of runs that weft_shutdown ends")
 STRESS_TEST(spawn, "stress: a round of random trees of tasks")
 STRESS_TEST(start, "stress: a round of starting and stopping")
+STRESS_TEST(tree, "stress: a round of random trees of scopes, compared with a model")
 STRESS_TEST(threads, "stress: a round of plain threads against workers")
 STRESS_TEST(timer, "stress: a round of deadlines")
 STRESS_TEST(waitset, "stress: a round of waits for any and for all of many tasks")

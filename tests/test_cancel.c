@@ -278,6 +278,47 @@ TASK_TEST(cancel, closing, "cancelling a task that closes a scope reaches the me
     weft_task_release(t);
 }
 
+struct sheltered {
+    struct member child;
+    weft_task *task; /* of the child */
+    weft_event go;
+    _Atomic int opened, waited, closed;
+};
+
+static int
+shelters(void *arg)
+{
+    struct sheltered *a = arg;
+    weft_scope outer, shield;
+    weft_scope_open(&outer, 0, WEFT_FOREVER);
+    CHECK_INT(weft_spawn(&a->task, nap, &a->child), 0);
+    weft_scope_open(&shield, WEFT_SHIELD, WEFT_FOREVER);
+    a->opened = 1;
+    a->waited = weft_event_wait(&a->go);
+    CHECK_INT(weft_scope_close(&shield, 0), 0);
+    a->closed = weft_scope_close(&outer, 0);
+    return a->closed;
+}
+
+TASK_TEST(cancel, around_shield,
+          "cancelling a task that waits in a shield reaches the members of its scopes around that")
+{
+    struct sheltered a = {.child = MEMBER(.nap = LONG)};
+    weft_task *t = spawned(shelters, &a);
+    until(&a.opened, 1);
+    begun(&a.child);
+    CHECK_INT(weft_sleep(2 * WEFT_MS), 0); /* both have parked by now, most likely */
+    CHECK(weft_cancel(t));
+    ended(a.task);
+    CHECK_INT(a.child.woken, WEFT_ECANCELED);
+    weft_event_notify(&a.go);
+    CHECK_INT(weft_wait(t), WEFT_ECHILD);
+    CHECK_INT(a.waited, 0);
+    CHECK_INT(a.closed, WEFT_ECANCELED);
+    weft_task_release(a.task);
+    weft_task_release(t);
+}
+
 struct storm {
     weft_task *target;
     _Atomic int first;
