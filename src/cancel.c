@@ -471,7 +471,7 @@ branch(const weft_task *t, struct context *c, bool *any)
         *any = true;
         if (s->outer->owner != t) found = s;
     }
-    if (found && found->shield) found = NULL;
+    if (found && weft__scope_shields(found)) found = NULL;
     if (found) weft__scope_pin(found);
     weft__unlock(&c->lock);
     return found;
