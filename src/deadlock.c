@@ -40,7 +40,7 @@
  * under ThreadSanitizer, which has a thread of its own); or where /proc cannot be read.
  *
  * Signal handlers.  Of what wakes tasks a handler may only call weft_shutdown: a program that has it called by a signal
- * (weft_shutdown_on) is never dead, and not looked at.  One all of whose tasks wait, and which a handler of its own is to
+ * (weft_shutdown_on) is not dead, and not looked at while it does.  One all of whose tasks wait, and which a handler of its own is to
  * end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
  *
  * Blocking calls (offload.c).  A thread that runs one is a thread like any other; one that is idle is a bystander: nothing but a
@@ -74,8 +74,8 @@ static const int64_t pause_most = INT64_MAX / 4;
 static struct {
     _Atomic int policy;
     _Atomic int bystanders;
-    _Atomic bool signals;      /* one may end it all */
-    _Atomic uint64_t reported; /* the stamp of the deadlock that was reported last, + 1 */
+    _Atomic(bool (*)(void)) awaits_signal; /* may one end it all?  NULL: no */
+    _Atomic uint64_t reported;             /* the stamp of the deadlock that was reported last, + 1 */
     _Atomic uint64_t looks, reports;
 } deadlock;
 
@@ -87,9 +87,17 @@ weft__deadlock_begin(int policy)
 }
 
 void
-weft__deadlock_signals(void)
+weft__deadlock_signals(bool (*awaited)(void))
 {
-    store_relaxed(&deadlock.signals, true); /* relaxed: a report a moment later is as wrong as one a moment before */
+    store_relaxed(&deadlock.awaits_signal, awaited); /* relaxed: a report a moment later is as wrong as one before */
+}
+
+/* May a signal end it all? */
+static bool
+signals_are_awaited(void)
+{
+    bool (*awaited)(void) = load_relaxed(&deadlock.awaits_signal); /* relaxed: as above */
+    return awaited && awaited();
 }
 
 void
@@ -182,7 +190,7 @@ int64_t
 weft__deadlock_look(struct deadlock_watch *d)
 {
     /* relaxed: constant, as far as it matters */
-    bool off = load_relaxed(&deadlock.policy) == DEADLOCK_OFF || load_relaxed(&deadlock.signals);
+    bool off = load_relaxed(&deadlock.policy) == DEADLOCK_OFF || signals_are_awaited();
     if (off || !possible()) {
         *d = (struct deadlock_watch){0};
         return INT64_MAX;

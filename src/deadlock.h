@@ -24,8 +24,8 @@ int64_t weft__deadlock_look(struct deadlock_watch *d);
 /* Before the workers start.  policy: enum deadlock_policy. */
 void weft__deadlock_begin(int policy);
 
-/* From now on a signal may wake tasks: nothing is reported any more. */
-void weft__deadlock_signals(void);
+/* From now on a signal may wake tasks: nothing is reported while awaited() says that one does. */
+void weft__deadlock_signals(bool (*awaited)(void));
 
 /* n more (or less) threads do nothing but wait until the workers have left, or for a blocking call. */
 void weft__deadlock_bystander(int n);

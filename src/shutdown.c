@@ -123,6 +123,7 @@ weft__shutdown_deliver(void)
 static struct {
     pthread_mutex_t mutex;
     struct sigaction before[NSIG];
+    _Atomic bool ours[NSIG]; /* it was installed; the program may have changed that since */
 } handlers = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* Weft is not running: what would have happened without it. */
@@ -160,6 +161,19 @@ install(int number)
     return sigaction(number, &ours, NULL) == 0 ? 0 : WEFT_EINVAL;
 }
 
+/* Does any signal call weft_shutdown now? */
+static bool
+is_awaited(void)
+{
+    struct sigaction now;
+    bool awaited = false;
+    for (int n = 1; n < NSIG && !awaited; n++) {
+        awaited = load_relaxed(&handlers.ours[n]) && sigaction(n, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+                  now.sa_sigaction == handle; /* relaxed: as in weft__deadlock_signals */
+    }
+    return awaited;
+}
+
 int
 weft_shutdown_on(int number)
 {
@@ -168,7 +182,10 @@ weft_shutdown_on(int number)
     pthread_mutex_lock(&handlers.mutex);
     int rc = install(number);
     pthread_mutex_unlock(&handlers.mutex);
-    if (rc == 0) weft__deadlock_signals();
+    if (rc == 0) {
+        store_relaxed(&handlers.ours[number], true); /* relaxed: likewise */
+        weft__deadlock_signals(is_awaited);
+    }
     errno = saved;
     return rc;
 }
