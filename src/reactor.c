@@ -55,7 +55,7 @@
  * and is wrong when the number is used again.  Waiting in epoll_wait itself: the sleeper would have to deliver events while
  * it still counts as asleep.
  *
- * Checked.  tests/test_io.c, tests/fault_io.c, tests/stress_io.c.
+ * Checked.  tests/model_reactor.c: the steps E, G and H.  tests/test_io.c, tests/fault_io.c, tests/stress_io.c.
  */
 #include "reactor.h"
 
@@ -71,7 +71,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(WEFT_MODEL)
+enum { CHUNK = 2, CHUNKS = 1, EVENTS = 2 };
+#else
 enum { CHUNK = 1024, CHUNKS = 4096, EVENTS = 32 };
+#endif
 
 struct descriptor {
     weft__lock lock;

@@ -39,12 +39,17 @@ extern _Atomic uint32_t weft__reactor_count;
 /* Wakes whoever waits for a descriptor that has become ready. */
 void weft__reactor_poll_now(void);
 
+#if defined(WEFT_MODEL)
+extern bool model_polls; /* there are descriptors in that model */
+#else
+enum { model_polls = true };
+#endif
+
 static inline void
 weft__reactor_poll(void)
 {
-#if !defined(WEFT_MODEL) /* there are no descriptors there */
+    if (!model_polls) return;
     if (weft__unlikely(load_relaxed(&weft__reactor_count))) weft__reactor_poll_now(); /* relaxed: it is called often */
-#endif
 }
 
 #endif

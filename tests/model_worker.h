@@ -47,7 +47,12 @@ weft__stack_cache_flush(struct stack_cache *cache)
     (void)cache;
 }
 
-/* Nobody waits for a descriptor. */
+#if defined(MODEL_REACTOR)
+bool model_polls = true;
+#else /* nobody waits for a descriptor */
+bool model_polls;
+_Atomic uint32_t weft__reactor_count;
+
 bool
 weft__reactor_unwatched(void)
 {
@@ -66,6 +71,7 @@ weft__reactor_alarm(const struct worker *w)
 {
     (void)w;
 }
+#endif
 
 /* In an order of scheduler.c, without what it does for fairness. */
 struct entry
