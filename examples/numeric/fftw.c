@@ -44,7 +44,6 @@ set_up_bridge(_Atomic long *loops)
 {
     if (!fftw_init_threads()) return false;
     fftw_threads_set_callback(parallel_loop, (void *)loops);
-    fftw_plan_with_nthreads(8); /* plans cut their work in so many pieces, whatever the number of workers */
     return true;
 }
 
@@ -55,6 +54,7 @@ enum { PICTURES = 6 };
 struct work {
     struct options options;
     fftw_plan parallel, serial;
+    weft_mutex planner;
     fftw_complex *in, *twin, *out[PICTURES];
 };
 
@@ -87,6 +87,33 @@ static int
 transform_all(void *arg)
 {
     return weft_for(0, PICTURES, 1, transform_some, arg);
+}
+
+/* FFTW makes one plan at a time.  A planner that measures runs loops, which may park: so what it is locked by has to belong to
+ * the task, not to a thread. */
+static int
+plan_some(size_t begin, size_t end, void *ctx)
+{
+    struct work *w = ctx;
+    int n = (int)w->options.size;
+    for (size_t i = begin; i < end; i++) {
+        weft_mutex_lock(&w->planner);
+        fftw_plan plan = fftw_plan_dft_2d(n, n, w->out[i], w->out[i], FFTW_FORWARD, FFTW_MEASURE);
+        weft_mutex_unlock(&w->planner);
+        if (!plan) return WEFT_ENOMEM;
+        memcpy(w->out[i], w->in, w->options.size * w->options.size * sizeof *w->in);
+        fftw_execute(plan);
+        weft_mutex_lock(&w->planner);
+        fftw_destroy_plan(plan);
+        weft_mutex_unlock(&w->planner);
+    }
+    return 0;
+}
+
+static int
+plan_all(void *arg)
+{
+    return weft_for(0, PICTURES, 1, plan_some, arg);
 }
 
 /* A transform that has begun is not torn by a cancellation. */
@@ -131,6 +158,8 @@ root(void *arg)
     if (code == 0) code = examine(w, "one transform", 1);
     if (code == 0) code = run_version(&w->options, "six in a parallel loop", transform_all, w);
     if (code == 0) code = examine(w, "six in a parallel loop", PICTURES);
+    if (code == 0) code = run_version(&w->options, "six that plan by measuring", plan_all, w);
+    if (code == 0) code = examine(w, "six that plan by measuring", PICTURES);
     if (code == 0) code = transform_cancelled(w);
     if (code == 0) code = examine(w, "one in a scope that is cancelled", 1);
     return code;
@@ -151,9 +180,10 @@ main(int argc, char **argv)
         if (!(*all[i] = fftw_alloc_complex(size))) return 1;
         memset(*all[i], 0, size * sizeof **all[i]);
     }
-    w.parallel = fftw_plan_dft_2d(n, n, w.in, w.out[0], FFTW_FORWARD, FFTW_ESTIMATE);
-    fftw_plan_with_nthreads(1);
     w.serial = fftw_plan_dft_2d(n, n, w.in, w.twin, FFTW_FORWARD, FFTW_ESTIMATE);
+    fftw_plan_with_nthreads(
+        8); /* from here on, plans cut their work in so many pieces, whatever the number of workers */
+    w.parallel = fftw_plan_dft_2d(n, n, w.in, w.out[0], FFTW_FORWARD, FFTW_ESTIMATE);
     if (!w.parallel || !w.serial) return 1;
     for (size_t i = 0; i < size; i++) w.in[i][0] = next_uniform(&stream) - 0.5;
 
