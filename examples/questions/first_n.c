@@ -37,8 +37,7 @@ search(void *arg)
             return weft_return(s);
         }
         if (number % 1024 != 1023) continue;
-        weft_yield();
-        int code = weft_check(); /* enough found elsewhere? */
+        int code = weft_sleep(0); /* gives the others a turn; is it over? */
         if (code < 0) return code;
     }
 }

@@ -525,8 +525,8 @@ int
 main(int argc, char **argv)
 {
     const char *directory = argc > 3 ? argv[3] : "/usr/share/datasets/fashion-mnist";
-    train.n = argc > 2 ? strtoul(argv[1], NULL, 10) : 1500;
-    test.n = argc > 2 ? strtoul(argv[2], NULL, 10) : 300;
+    train.n = argc > 2 ? strtoul(argv[1], NULL, 10) : 800;
+    test.n = argc > 2 ? strtoul(argv[2], NULL, 10) : 200;
     if (argc == 2 || argc > 4 || train.n < CLUSTERS || train.n > 60000 || test.n < 1 || test.n > 10000) {
         fprintf(stderr, "usage: models [TRAIN TEST [DIRECTORY]]     %d .. 60000, 1 .. 10000\n", CLUSTERS);
         return 2;

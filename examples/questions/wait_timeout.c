@@ -1,9 +1,10 @@
 /* wait_timeout.c - waits for a set of tasks with a timeout, then cancels the rest and waits until they are really gone.
  *
  * Eight numbers are to be factored.  Five fall at once; the others are products of two primes near 2^32.  When the time is
- * over, and enough answers are there, the rest is cancelled: that is a wish, which each task notices where it calls
- * weft_check.  Closing the scope waits until all of them have returned, so that nothing touches the jobs in this frame any
- * more.  Where nothing is to be done in between, a deadline for the scope would do: weft_scope_open(&s, 0, weft_in(...)). */
+ * over, and enough answers are there, the rest is cancelled: that is a wish, which each task notices at its next
+ * cancellation point.  Closing the scope waits until all of them have returned, so that nothing touches the jobs in this
+ * frame any more.  Where nothing is to be done in between, a deadline for the scope would do:
+ * weft_scope_open(&s, 0, weft_in(...)). */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,10 +29,7 @@ factor(struct job *j)
             atomic_fetch_add(j->answers, 1);
             return 0;
         }
-        if (d % 4096 == 0) {
-            weft_yield(); /* others want this worker too */
-            code = weft_check();
-        }
+        if (d % 4096 == 0) code = weft_sleep(0); /* gives the others a turn, and notices a cancellation */
     }
     return code;
 }

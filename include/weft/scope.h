@@ -105,7 +105,7 @@ WEFT_API WEFT_MUSTUSE int weft_scope_next_until(weft_scope *s, weft_task **t, we
 WEFT_API bool weft_cancel(weft_task *t);
 
 /* Is the caller cancelled?  For loops that compute for long.  A clock is read only under a deadline.  Never parks, and lets
- * nobody else run: where the worker may be needed by others, who cancels among them, weft_yield does that.        [C]
+ * nobody else run: where others may need the worker, who cancels among them, weft_sleep(0) gives them a turn and checks. [C]
  *   0, or WEFT_ECANCELED */
 WEFT_API WEFT_MUSTUSE int weft_check(void);
 
