@@ -484,17 +484,22 @@ wait_for_process(void *arg)
     return 0;
 }
 
+static pid_t
+idle_process(void)
+{
+    pid_t child = fork();
+    if (child != 0) return child;
+    pause();
+    _exit(0);
+}
+
 TEST(io, cancelled, "a cancellation ends every wait, and nothing was read, accepted, or reaped")
 {
     int ends[2];
     struct sockaddr_in address;
     pair_of(ends);
     int on = listener(&address);
-    pid_t child = fork();
-    if (child == 0) {
-        pause();
-        _exit(0);
-    }
+    pid_t child = idle_process();
     CHECK_INT(weft_start(NULL), 0);
     struct transfer x[] = {transfer(ends[0], 0), transfer(ends[0], WEFT_IN), transfer(on, 0), transfer(child, 0)};
     weft_fn *fn[] = {read_byte, poll_it, wait_for_client, wait_for_process};
@@ -835,7 +840,11 @@ static int
 wait_without_descriptors(void *arg)
 {
     const int *ends = arg;
+    struct sockaddr_in address;
     struct rlimit before, few;
+    int server = listener(&address), client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t child = idle_process();
+    CHECK_INT(connect(client, (struct sockaddr *)&address, sizeof address), 0);
     int in = dup(STDIN_FILENO);
     getrlimit(RLIMIT_NOFILE, &before);
     few = before;
@@ -843,6 +852,10 @@ wait_without_descriptors(void *arg)
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
     CHECK_INT(weft_poll(ends[0], WEFT_IN, WEFT_FOREVER), -EMFILE);
     CHECK_INT(weft_poll(ends[0], WEFT_OUT, WEFT_FOREVER), WEFT_OUT); /* it is ready */
+    CHECK_INT(weft_accept(server, NULL, NULL), -EMFILE);
+    CHECK_INT(weft_process_wait_until(child, NULL, weft_in(2 * WEFT_MS)), WEFT_ETIMEDOUT); /* it looks now and then */
+    kill(child, SIGKILL);
+    CHECK_INT(weft_process_wait(child, NULL), 0);
     CHECK_INT(close(STDIN_FILENO), 0);
     CHECK_INT(weft_poll(ends[0], WEFT_IN, WEFT_FOREVER), -EMFILE);       /* epoll, and then the alarm */
     while (fcntl(in, F_DUPFD_CLOEXEC, 0) != STDIN_FILENO) sched_yield(); /* somebody else has it for a moment */
@@ -850,6 +863,11 @@ wait_without_descriptors(void *arg)
     CHECK_INT(fcntl(STDIN_FILENO, F_SETFD, 0), 0);
     CHECK_INT(close(in), 0);
     CHECK_INT(weft_poll(ends[0], WEFT_IN, weft_in(WEFT_MS)), WEFT_ETIMEDOUT);
+    int accepted = weft_accept(server, NULL, NULL);
+    CHECK(accepted >= 0);
+    CHECK_INT(close(accepted), 0);
+    CHECK_INT(close(client), 0);
+    CHECK_INT(close(server), 0);
     return 0;
 }
 
