@@ -537,8 +537,8 @@ TASK_TEST(io, in_scope, "a wait ends when its scope is cancelled, or at the dead
     CHECK_INT(weft_write(ends[1], "x", 1), WEFT_ECANCELED);
     CHECK_INT(weft_scope_close(&s, WEFT_ECANCELED), WEFT_ETIMEDOUT);
     for (int i = 0; i < 20; i++) {
-        weft_task *t = spawned(cancel_when_parked, &s);
         weft_scope_open(&s, 0, WEFT_FOREVER);
+        weft_task *t = spawned(cancel_when_parked, &s); /* a member: s is open until it has ended */
         CHECK_INT(i % 2 ? weft_poll(ends[0], WEFT_IN, WEFT_FOREVER) : weft_read(ends[0], &byte, 1), WEFT_ECANCELED);
         CHECK_INT(weft_scope_close(&s, WEFT_ECANCELED), 0);
         CHECK_INT(weft_join(t), 0);
