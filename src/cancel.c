@@ -47,7 +47,7 @@
  * Rejected.  Pushing the flag down to every scope: each open would write into a list.  Walking all stacks: each timeout of one
  * connection would visit all others.
  *
- * Checked.  tests/model_cancel.c (the park), tests/test_cancel.c, test_scope.c, test_deadline.c, tests/stress_cancel.c.
+ * Checked.  tests/model_cancel.c (the park), tests/model_walk.c; tests/test_cancel.c, test_scope.c, test_deadline.c, tests/stress_cancel.c.
  */
 #include "scope.h"
 
@@ -504,7 +504,7 @@ weft_cancel(weft_task *t)
     bool first = !weft__task_done(t) && !(or_acq_rel(&t->flags, TASK_CANCEL) & TASK_CANCEL); /* C1; read by any check */
     weft__unlock(&t->lock);
     if (!first) return false;
-    add_seq_cst(&weft__cancel_epoch, 1); /* C2 */
+    add_seq_cst(&weft__cancel_epoch, 1); /* C2 of a task */
     weft__fence_heavy();                 /* C3 */
     weft__acquire(&t->lock);
     if (weft__task_phase(weft__task_ticket(t)) == PHASE_RUNNING) p = deliver(t, &s); /* C4 */

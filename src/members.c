@@ -18,8 +18,9 @@
  *      member that ends elsewhere                     closer, on the opener's context
  *      D1  others: CAS to n less,                     A1  under the lock: own joins others, AWAITED is set;
  *          unless AWAITED is set; then                    closed at once if that is all
- *      D2  under the lock: n less; if none is left,   A2  waiter in closer; unlock; park
- *          claim the closer                           A3  under the lock: AWAITED is cleared
+ *      D2  under the lock, if AWAITED is still set    A2  waiter in closer; unlock; park
+ *          (else D1 again): n less; if none is left,  A3  under the lock: AWAITED is cleared
+ *          claim the closer
  *      D3  unlock; wake it
  *
  * Invariant.  The last access of a member to the scope is D1, or the unlock of D3 while another member is left, or while
@@ -29,12 +30,13 @@
  * counts it.  One that sees it takes the lock: if it is not the last, the count keeps the closer from going on until
  * another has had the lock after it; if it is, the closer goes on only by D3, after the unlock.  A closer that comes back
  * for another reason (a wait that can be cancelled) takes the lock at A3: whoever came before has unlocked, who comes
- * after does not see AWAITED.
+ * after does not find AWAITED under the lock, though it may have seen it before, and is still counted when it lets go of
+ * the lock again.
  *
  * Scopes with a limit, or that keep their members, also count them exactly, under the lock (live); their members carry a
  * flag that makes them end the slow way.
  *
- * Checked.  tests/test_scope.c, tests/test_scope_next.c, tests/stress_scope.c.
+ * Checked.  tests/model_members.c; tests/test_scope.c, tests/test_scope_next.c, tests/stress_scope.c.
  */
 #include "members.h"
 
@@ -65,10 +67,15 @@ weft__scope_drop(struct scope *s, int64_t n)
 {
     weft__hook();
     int64_t v = load_relaxed(&s->others); /* relaxed: the CAS decides */
-    while (!(v & SCOPE_AWAITED)) {
-        if (cas_acq_rel(&s->others, &v, v - n * SCOPE_MEMBER)) return; /* D1: release: what the member did */
+    for (;;) {
+        while (!(v & SCOPE_AWAITED)) {
+            if (cas_acq_rel(&s->others, &v, v - n * SCOPE_MEMBER)) return; /* D1: release: what the member did */
+        }
+        weft__acquire(&s->lock);      /* D2 */
+        v = load_relaxed(&s->others); /* relaxed, as it is changed under the lock */
+        if (v & SCOPE_AWAITED) break;
+        weft__unlock(&s->lock); /* the closer has come back meanwhile */
     }
-    weft__acquire(&s->lock); /* D2 */
     v = sub_acq_rel(&s->others, n * SCOPE_MEMBER) - n * SCOPE_MEMBER;
     struct waiter *closer = v == SCOPE_AWAITED ? s->closer : NULL;
     if (closer && !weft__park_claim(closer->parker, closer->ticket)) closer = NULL;

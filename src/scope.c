@@ -153,8 +153,7 @@ dismantle(const struct caller *me, struct scope *s)
     if (s->callbacks.head) weft__misuse("a scope is closed in which a weft_oncancel was added, and not deleted");
     if (me->c && me->c->listed == s) weft__scope_unlist(me->c);
     weft__scope_unlink(s);
-    /* Who found it before that has pinned it. */
-    (void)weft__scope_await(s, me->c, "scope close", false, WEFT_FOREVER);
+    (void)weft__scope_await(s, me->c, "scope close", false, WEFT_FOREVER); /* who found it before that has pinned it */
     for (struct list_node *n; (n = weft__list_pop(&s->kept));) weft_task_release(weft__container(n, weft_task, kept));
 }
 
