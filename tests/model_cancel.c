@@ -10,25 +10,15 @@
  *   cancel   a task waits for what never comes, and is cancelled: the walk finds it parked, or it finds the flag  [cancel]
  *   grant    two wait for one permit; the first is cancelled as the permit comes: one of them gets it, and only one
  */
-#include "explore.h"
-
-#include "scheduler.h"
-
-#include "futex.h"
-#include "waiter.h"
+#include "model_context.h"
 
 #include <weft/error.h>
 
-#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "model_scope.h"
 #include "model_instance.h"
-
-enum { TASKS = 2 };
-
-struct sched weft__sched;
 
 static struct {
     weft__lock lock;
@@ -36,37 +26,14 @@ static struct {
     struct list waiters;
 } semaphore;
 
-static struct stack stacks[TASKS];
-static struct context contexts[TASKS];
-static weft_task tasks[TASKS];
-static _Atomic uint32_t ready[TASKS];
+static struct stack stacks[MODEL_CONTEXTS];
 
 /* ---- What is around ------------------------------------------------------------------------------------------------- */
 
 void
-weft__ready(struct context *c, bool crowd)
-{
-    int k = (int)(c - contexts);
-    (void)crowd;
-    assert(load_relaxed(&ready[k]) == 0); /* once for each time it was switched away from */
-    store_release(&ready[k], 1);
-    weft__futex_wake(&ready[k], 1);
-}
-
-void
-weft__suspend(struct context *c)
-{
-    int k = (int)(c - contexts);
-    if (weft__park_woken(&c->parker)) return;
-    weft__park_saved(c);
-    while (load_acquire(&ready[k]) == 0) weft__futex_wait(&ready[k], 0, INT64_MAX);
-    store_relaxed(&ready[k], 0);
-}
-
-void
 weft__stack_each(void (*visit)(struct stack *s, void *arg), void *arg)
 {
-    for (int k = 0; k < TASKS; k++) visit(&stacks[k], arg);
+    for (int k = 0; k < MODEL_CONTEXTS; k++) visit(&stacks[k], arg);
 }
 
 bool
@@ -179,13 +146,9 @@ permit(void *arg)
 static void
 prepare(void)
 {
-    for (int k = 0; k < TASKS; k++) {
-        struct context *c = &contexts[k];
-        c->task = &tasks[k];
-        c->parker.context = c;
-        weft__task_scope_set(&tasks[k], &weft__sched.root);
-        store_relaxed(&stacks[k].owner, c);
-    }
+    model_contexts(&weft__sched.root);
+    for (int k = 0; k < MODEL_CONTEXTS; k++)
+        store_relaxed(&stacks[k].owner, &contexts[k]); /* relaxed: before the threads */
 }
 
 static struct wait waits[2];

@@ -10,16 +10,12 @@
  *   wake      a waker and a poller
  *   polls     two pollers, and nothing else
  */
-#include "explore.h"
+#include "model_context.h"
 
 #include "clock.h"
-#include "fence.h"
-#include "futex.h"
-#include "waiter.h"
 
 #include <weft/error.h>
 
-#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -29,14 +25,10 @@
 enum { DEADLINE = 10 << 13 }; /* ten ticks */
 
 static _Atomic int64_t now = 1;
-static _Atomic uint32_t ready;
 static int pollers;
 static weft__lock lock;
 static struct list waiters;
 static int grants; /* under lock: wakes that found nobody */
-static struct context context;
-static weft_task task;
-static struct scope scope;
 
 int64_t
 weft__clock_now(void)
@@ -64,26 +56,6 @@ bool
 weft__forked(void)
 {
     return false;
-}
-
-void
-weft__ready(struct context *c, bool crowd)
-{
-    (void)crowd;
-    assert(c == &context);
-    assert(load_relaxed(&ready) == 0); /* once for each time it was switched away from */
-    store_release(&ready, 1);
-    weft__futex_wake(&ready, 1);
-}
-
-/* Where it would be switched away from, it does what its successor does. */
-void
-weft__suspend(struct context *c)
-{
-    if (weft__park_woken(&c->parker)) return;
-    weft__park_saved(c);
-    while (load_acquire(&ready) == 0) weft__futex_wait(&ready, 0, INT64_MAX);
-    store_relaxed(&ready, 0);
 }
 
 static struct wait wait;
@@ -139,12 +111,10 @@ run(bool waker, int polls)
     pthread_t thread[3];
     int n = 0;
     pollers = polls;
-    context.task = &task;
-    context.parker.context = &context;
-    weft__task_scope_set(&task, &scope);
-    weft__timer_add(&first, INT64_MAX - 1, &context.parker, 0); /* the wheel begins to turn */
+    model_contexts(&weft__sched.root);
+    weft__timer_add(&first, INT64_MAX - 1, &contexts[0].parker, 0); /* the wheel begins to turn */
     weft__timer_del(&first);
-    weft__wait_begin(&wait, &context, "model", false);
+    weft__wait_begin(&wait, &contexts[0], "model", false);
     weft__wait_register(&wait, &waiter, &waiters, 0, NULL);
     pthread_create(&thread[n++], NULL, park, NULL);
     if (waker) pthread_create(&thread[n++], NULL, wake, NULL);

@@ -11,28 +11,20 @@
  *   failfast  the first fails, and the second ends only after the waiter has gone on
  *   twice     for any of a set in which one of them is twice
  *   deadline  for all, with a deadline, and both are ended by one thread */
-#include "explore.h"
-
-#include "futex.h"
-#include "scheduler.h"
-#include "waiter.h"
+#include "model_context.h"
 
 #include <weft/error.h>
 
-#include <assert.h>
 #include <pthread.h>
 
 #include "model_scope.h"
 
 enum { DEADLINE = 1000 };
 
-struct sched weft__sched;
 bool weft__fence_asymmetric = true; /* there is no cancellation here */
 
 static struct worker worker;
-static struct context context;
-static weft_task root, tasks[2];
-static _Atomic uint32_t ready;
+static weft_task tasks[2];
 
 /* ---- What the scheduler and the wheel would provide ---- */
 
@@ -59,27 +51,6 @@ weft_time
 weft_now(void)
 {
     return 1;
-}
-
-void
-weft__ready(struct context *c, bool crowd)
-{
-    (void)crowd;
-    assert(c == &context);
-    assert(load_relaxed(&ready) == 0); /* once for each time it was switched away from */
-    store_release(&ready, 1);
-    weft__futex_wake(&ready, 1);
-}
-
-/* Where it would be switched away from, it does what its successor does. */
-void
-weft__suspend(struct context *c)
-{
-    if (weft__park_woken(&c->parker)) return;
-    explore_reached("the waiter parks");
-    weft__park_saved(c);
-    while (load_acquire(&ready) == 0) weft__futex_wait(&ready, 0, INT64_MAX);
-    store_relaxed(&ready, 0);
 }
 
 static struct {
@@ -158,16 +129,14 @@ static void
 prepare(int first, int second)
 {
     *explore_local() = &worker;
-    worker.context = &context;
-    context.worker = &worker;
-    context.task = &root;
-    context.parker.context = &context;
-    context.budget = BUDGET;
+    worker.context = &contexts[0];
+    model_contexts(&weft__sched.root);
+    contexts[0].worker = &worker;
+    contexts[0].budget = BUDGET;
     for (int k = 0; k < 2; k++) {
         tasks[k].code = k ? second : first;
         store_relaxed(&tasks[k].run.ticket, PHASE_GENERATION | PHASE_RUNNING); /* relaxed: before the threads */
     }
-    weft__task_scope_set(&root, &weft__sched.root);
 }
 
 static void
