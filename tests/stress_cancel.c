@@ -5,7 +5,9 @@
  *      duels      pairs.  One opens a nest of scopes, or starts a task that does, and waits in it for what never comes; the
  *                 other cancels one of the scopes, or the task, or its deadline does, at about the time at which the wait
  *                 begins.  The wait is interrupted, however they meet.  Waits in a shield, and after the scopes have been
- *                 closed, are not, though the walk may still be on its way; and closing gives what the rules say
+ *                 closed, are not, though the walk may still be on its way; and closing gives what the rules say.
+ *                 A lock that is cancelled at once leaves the mutex to others; and as the stacks of tasks that have ended
+ *                 are used again, selects that were not withdrawn would be seen
  *      storms     many members cancel one task, and then their scope, each for its own reason: one call returns true, and
  *                 all see one reason, which is what closing gives.  A weft_oncancel is called once, or was deleted first
  *      outcomes   tasks that return at once, or wait for what comes at about the time at which they are cancelled: each
@@ -101,6 +103,22 @@ wait_sheltered(struct duel *d)
     must_be(weft_scope_close(&shield, 0), 0, "closing a shield");
 }
 
+/* A mutex for all, and how often it has been locked: plain, it guards that. */
+static weft_mutex mutex;
+static long locked;
+static atomic_long locks;
+
+/* In a scope that is cancelled: a lock that can be cancelled leaves the mutex alone, one that cannot gets it. */
+static void
+lock_in_vain(void)
+{
+    must_be(weft_mutex_lock_until(&mutex, WEFT_FOREVER), WEFT_ECANCELED, "weft_mutex_lock_until");
+    weft_mutex_lock(&mutex);
+    locked++;
+    weft_mutex_unlock(&mutex);
+    stress_count(&locks, 1);
+}
+
 /* Waits for what never comes, and until the other has done it; in one order or the other. */
 static void
 meet(struct duel *d, uint64_t *random)
@@ -109,6 +127,7 @@ meet(struct duel *d, uint64_t *random)
     dawdle(random);
     if (first) wait_sheltered(d);
     must_be(park_somehow(random), WEFT_ECANCELED, "a wait for what never comes");
+    lock_in_vain();
     if (!first) wait_sheltered(d);
 }
 
@@ -417,6 +436,9 @@ run_round(unsigned number, uint64_t random)
     stress_stop(true);
     if (stress_counted(&reported) != stress_counted(&reports))
         stress_die("%ld ends were reported, not %ld", stress_counted(&reported), stress_counted(&reports));
+    if (weft_mutex_islocked(&mutex)) stress_die("the mutex is locked, and nobody has it");
+    if (locked != stress_counted(&locks))
+        stress_die("the mutex was locked %ld times, not %ld", locked, stress_counted(&locks));
     rounds[kind]++;
 }
 
