@@ -12,20 +12,37 @@ struct agent {
     int number;
     uint64_t random;
     atomic_bool begun, ended;
+    atomic_int state; /* what it is at: the program's own numbers */
     atomic_long calls;
     weft_task *task;
     pthread_t thread;
 };
 
+/* What the agent is at, for reports. */
+static inline void
+agent_says(struct agent *a, int state)
+{
+    atomic_store_explicit(&a->state, state, memory_order_relaxed);
+}
+
 static inline int
 agent_body(void *arg)
 {
     struct agent *a = arg;
+    atomic_store_explicit(&a->ended, false, memory_order_relaxed); /* this one was not dropped */
     atomic_store_explicit(&a->begun, true, memory_order_relaxed);
     a->run(a);
     atomic_store_explicit(&a->ended, true, memory_order_release);
     stress_moved();
     return 0;
+}
+
+/* It has ended without having run: the runtime was stopped, or memory is short. */
+static inline void
+agent_dropped(void *arg)
+{
+    struct agent *a = arg;
+    atomic_store_explicit(&a->ended, true, memory_order_release);
 }
 
 static inline void *
@@ -58,15 +75,30 @@ static inline weft_task *
 agent_spawn(struct agent *a)
 {
     static const unsigned flags[AGENT_PLACES] = {[AGENT_STICKY] = WEFT_STICKY, [AGENT_INTERACTIVE] = WEFT_INTERACTIVE};
-    weft_task_options opt = {.size = sizeof opt, .name = "agent", .flags = flags[a->place]};
+    weft_task_options opt = {.size = sizeof opt, .name = "agent", .flags = flags[a->place], .drop = agent_dropped};
     return agent_spawn_body(agent_body, a, &opt, &a->begun);
 }
 
-/* places: the agent runs in one of the first so many. */
+/* Before the first of n is started: none of them has run. */
+static inline void
+agents_reset(struct agent *agents, int n)
+{
+    for (int k = 0; k < n; k++) agents[k] = (struct agent){.number = k};
+}
+
+/* places: the agent runs in one of the first so many.  Agents that were reset together may look at each other's flags before
+ * all are started. */
 static inline void
 agent_start(struct agent *a, int number, void (*run)(struct agent *), int places, uint64_t *random)
 {
-    *a = (struct agent){.run = run, .number = number, .random = stress_mix(*random, (uint64_t)number)};
+    atomic_store_explicit(&a->begun, false, memory_order_relaxed);
+    atomic_store_explicit(&a->ended, false, memory_order_relaxed);
+    atomic_store_explicit(&a->state, 0, memory_order_relaxed);
+    atomic_store_explicit(&a->calls, 0, memory_order_relaxed);
+    a->run = run;
+    a->number = number;
+    a->random = stress_mix(*random, (uint64_t)number);
+    a->task = NULL;
     a->place = (enum agent_place)stress_dice(random, places);
     if (a->place == AGENT_THREAD) a->thread = stress_thread(agent_on_thread, a);
     else a->task = agent_spawn(a);
@@ -90,16 +122,31 @@ agent_ended(const struct agent *a)
     return atomic_load_explicit((atomic_bool *)&a->ended, memory_order_acquire);
 }
 
+/* Is there one that has not ended? */
+static inline bool
+agents_busy(const struct agent *agents, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (!agent_ended(&agents[k])) return true;
+    return false;
+}
+
+/* states: what their states are, in words; NULL: they have none. */
 static inline void
-agents_describe(FILE *out, struct agent *agents, int n)
+agents_describe(FILE *out, struct agent *agents, int n, const char *const *states)
 {
     static const char *const places[AGENT_PLACES] = {"task", "sticky task", "interactive task", "thread"};
-    for (int k = 0; k < n; k++)
-        fprintf(out, "  agent %d (%s): %s, %ld calls\n", agents[k].number, places[agents[k].place],
-                agent_ended(&agents[k])                                        ? "ended"
-                : atomic_load_explicit(&agents[k].begun, memory_order_relaxed) ? "runs"
-                                                                               : "has not run",
-                stress_counted(&agents[k].calls));
+    for (int k = 0; k < n; k++) {
+        const struct agent *a = &agents[k];
+        bool begun = atomic_load_explicit((atomic_bool *)&a->begun, memory_order_relaxed);
+        const char *runs =
+            states ? states[atomic_load_explicit((atomic_int *)&a->state, memory_order_relaxed)] : "runs";
+        fprintf(out, "  agent %d (%s): %s, %ld calls\n", a->number, places[a->place],
+                agent_ended(a) ? "ended"
+                : begun        ? runs
+                               : "has not run",
+                stress_counted(&a->calls));
+    }
 }
 
 static inline weft_time

@@ -10,42 +10,21 @@
  * In some rounds a condition is memory of its own, and freed as soon as everybody who waits has been notified.
  *
  * stress_kit.h says how it is called. */
-#include "stress_kit.h"
+#include "stress_agent.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_AGENTS = 48, STEPS_MOST = STRESS_TSAN ? 60 : 300, ERROR = -4321 };
 
-#define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(INTERACTIVE, "interactive task") X(THREAD, "thread")
-#define STATES(X)                                                                                                      \
-    X(NOT_RUN, "has not run")                                                                                          \
-    X(BETWEEN, "between calls")                                                                                        \
-    X(LOCKS, "wants the mutex")                                                                                        \
-    X(WAITS, "waits")                                                                                                  \
-    X(GONE, "ende"                                                                                                     \
-            "d")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum place { PLACES(NAME) N_PLACES };
-enum state { STATES(NAME) N_STATES };
-static const char *const place_texts[] = {PLACES(TEXT)}, *const state_texts[] = {STATES(TEXT)};
-
-struct agent {
-    enum place place;
-    int number, waits; /* waits: of 8 steps, so many */
-    uint64_t random;
-    atomic_int state;
-    weft_task *task;
-    pthread_t thread;
-};
+enum state { BETWEEN, LOCKS, WAITS };
+static const char *const state_texts[] = {"between calls", "wants the mutex", "waits"};
 
 static struct round {
     weft_config cfg;
     bool stops, frees;
     int n_agents, steps;
     weft_mutex m;
-    atomic_int busy;
     /* Under the mutex. */
     weft_condition *c; /* a new one whenever the last has been freed */
     int waiting;       /* who is registered with it */
@@ -54,6 +33,7 @@ static struct round {
     long sent_values, sent_errors; /* waits that they ended */
     long got_values, got_errors, interrupted;
     struct agent agents[MAX_AGENTS];
+    int waits[MAX_AGENTS]; /* of 8 steps of each, so many */
 } current;
 
 static atomic_long waits_done, timeouts, cancelled, notifications, freed;
@@ -65,25 +45,15 @@ describe(FILE *out)
     struct round *r = &current;
     fprintf(out, "%d workers and %d; %d steps%s%s\n", r->cfg.workers, r->cfg.interactive, r->steps,
             r->stops ? ", stopped" : "", r->frees ? ", conditions are freed" : "");
-    for (int i = 0; i < r->n_agents; i++) {
-        struct agent *a = &r->agents[i];
-        fprintf(out, "  agent %d (%s): %s\n", a->number, place_texts[a->place],
-                state_texts[atomic_load_explicit(&a->state, memory_order_relaxed)]);
-    }
-}
-
-static void
-says(struct agent *a, enum state state)
-{
-    atomic_store_explicit(&a->state, state, memory_order_relaxed);
+    agents_describe(out, r->agents, r->n_agents, state_texts);
 }
 
 static void
 enter(struct agent *a, int depth)
 {
-    says(a, LOCKS);
+    agent_says(a, LOCKS);
     while (depth-- > 0) weft_mutex_lock(&current.m);
-    says(a, BETWEEN);
+    agent_says(a, BETWEEN);
 }
 
 static void
@@ -141,9 +111,9 @@ wait_once(struct agent *a)
         long begun = current.serial;
         weft_condition *c = current.c;
         current.waiting++;
-        says(a, WAITS);
+        agent_says(a, WAITS);
         int rc = call_wait(a, c, &value, deadline);
-        says(a, BETWEEN);
+        agent_says(a, BETWEEN);
         if (rc != 0 && rc != ERROR) current.waiting--; /* the notifiers have counted down those that they ended */
         account(a, rc, value, begun, deadline);
         stress_count(&waits_done, 1);
@@ -178,74 +148,26 @@ notify_once(struct agent *a)
 {
     enter(a, 1);
     notify_some(&a->random);
-    if (a->place != THREAD && stress_dice(&a->random, 4) == 0) weft_yield(); /* with the mutex, which they wait for */
+    if (a->place != AGENT_THREAD && stress_dice(&a->random, 4) == 0)
+        weft_yield(); /* with the mutex, which they wait for */
     leave(a, 1);
     if (stress_dice(&a->random, 3) == 0) stress_give_turn();
 }
 
-static int
-run_agent(void *arg)
+static void
+take_steps(struct agent *a)
 {
-    struct agent *a = arg;
-    says(a, BETWEEN);
     for (int i = 0; i < current.steps; i++) {
-        if (stress_dice(&a->random, 8) < a->waits) wait_once(a);
+        if (stress_dice(&a->random, 8) < current.waits[a->number]) wait_once(a);
         else notify_once(a);
     }
-    says(a, GONE);
-    stress_moved();
-    atomic_fetch_sub_explicit(&current.busy, 1, memory_order_relaxed);
-    return 0;
-}
-
-static void *
-run_agent_on_thread(void *arg)
-{
-    run_agent(arg);
-    return NULL;
-}
-
-/* A task that ends without having run. */
-static void
-drop_agent(void *arg)
-{
-    (void)arg;
-    atomic_fetch_sub_explicit(&current.busy, 1, memory_order_relaxed);
-}
-
-static void
-start_agent(struct agent *a)
-{
-    static const unsigned flags[] = {[STICKY] = WEFT_STICKY, [INTERACTIVE] = WEFT_INTERACTIVE};
-    weft_task_options opt = {.size = sizeof opt, .name = "agent", .drop = drop_agent};
-    int rc;
-    if (a->place == THREAD) {
-        a->thread = stress_thread(run_agent_on_thread, a);
-        return;
-    }
-    opt.flags = flags[a->place];
-    do rc = weft_spawn_with(&a->task, run_agent, a, &opt);
-    while (stress_short(rc));
-    if (rc) stress_die("a task cannot start: %s", weft_error_name(rc));
-}
-
-static void
-join_agent(struct agent *a)
-{
-    if (a->place == THREAD) {
-        stress_join_thread(a->thread);
-        return;
-    }
-    int rc = weft_join(a->task);
-    if (rc && !stress_short(rc) && !(rc == WEFT_ECANCELED && current.stops))
-        stress_die("an agent ended with %s", weft_error_name(rc));
 }
 
 /* Lets nobody wait any more, and everybody go who does.  A plain thread calls this: the runtime may have been stopped. */
 static void
 shut(uint64_t *random)
 {
-    while (atomic_load_explicit(&current.busy, memory_order_relaxed) > 0) {
+    while (agents_busy(current.agents, current.n_agents)) {
         weft_mutex_lock(&current.m);
         current.shut = current.shut || stress_dice(random, 20) == 0;
         notify_some(random);
@@ -265,14 +187,7 @@ choose_round(uint64_t *random)
     r->n_agents = 2 + stress_dice(random, stress_dice(random, 4) ? 8 : MAX_AGENTS - 2);
     r->steps = 1 + stress_dice(random, STEPS_MOST);
     r->c = stress_alloc(1, sizeof *r->c);
-    for (int i = 0; i < r->n_agents; i++) {
-        struct agent *a = &r->agents[i];
-        a->number = i;
-        a->waits = stress_dice(random, 9);
-        a->random = stress_mix(*random, (uint64_t)i);
-        a->place = (enum place)stress_dice(random, r->stops ? THREAD : N_PLACES);
-    }
-    atomic_store_explicit(&r->busy, r->n_agents, memory_order_relaxed);
+    for (int i = 0; i < r->n_agents; i++) r->waits[i] = stress_dice(random, 9);
 }
 
 static void
@@ -293,14 +208,15 @@ run_round(unsigned number, uint64_t random)
     (void)number;
     choose_round(&random);
     stress_start(&current.cfg);
-    for (int i = 0; i < current.n_agents; i++) start_agent(&current.agents[i]);
+    int places = current.stops ? AGENT_THREAD : AGENT_PLACES;
+    for (int i = 0; i < current.n_agents; i++) agent_start(&current.agents[i], i, take_steps, places, &random);
     if (current.stops) {
         stress_pause(stress_dice(&random, 2000) * WEFT_US);
         stress_stop(true);
         stops++;
     }
     shut(&random);
-    for (int i = 0; i < current.n_agents; i++) join_agent(&current.agents[i]);
+    for (int i = 0; i < current.n_agents; i++) agent_join(&current.agents[i], current.stops);
     check_round();
     stress_stop(!current.stops);
     free(current.c);

@@ -35,7 +35,7 @@ static void
 describe(FILE *out)
 {
     fprintf(out, "%s; %d workers and %d\n", kind_texts[kind], cfg.workers, cfg.interactive);
-    agents_describe(out, agents, n_agents);
+    agents_describe(out, agents, n_agents, NULL);
 }
 
 static void

@@ -10,7 +10,7 @@
  *      a hog       one agent locks again right after each unlock, until all the others are through: nobody starves
  *
  * stress_kit.h says how it is called. */
-#include "stress_kit.h"
+#include "stress_agent.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +18,12 @@
 enum { MAX_AGENTS = 64, MAX_LOCKS = 4, STEPS_MOST = STRESS_TSAN ? 100 : 600 };
 
 #define KINDS(X) X(MUTEXES, "mutexes") X(RWLOCKS, "rwlocks") X(LAST_ONE, "last one") X(HOG, "a hog")
-#define PLACES(X) X(TASK, "task") X(STICKY, "sticky task") X(INTERACTIVE, "interactive task") X(THREAD, "thread")
-#define STATES(X)                                                                                                      \
-    X(NOT_RUN, "has not run") X(BETWEEN, "between calls") X(WANTS, "wants it") X(INSIDE, "inside") X(GONE, "ended")
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
 enum kind { KINDS(NAME) N_KINDS };
-enum place { PLACES(NAME) N_PLACES };
-enum state { STATES(NAME) N_STATES };
-static const char *const kind_texts[] = {KINDS(TEXT)}, *const place_texts[] = {PLACES(TEXT)},
-                         *const state_texts[] = {STATES(TEXT)};
-
-struct agent {
-    enum place place;
-    int number;
-    bool hog;
-    uint64_t random;
-    atomic_int state;
-    long taken[MAX_LOCKS]; /* how often it changed what each lock guards */
-    weft_task *task;
-    pthread_t thread;
-};
+enum state { BETWEEN, WANTS, INSIDE };
+static const char *const kind_texts[] = {KINDS(TEXT)};
+static const char *const state_texts[] = {"between calls", "wants it", "inside"};
 
 struct guarded {
     weft_mutex mutex;
@@ -55,8 +40,8 @@ static struct round {
     bool stops;
     int n_agents, n_locks, steps;
     struct guarded *locks[MAX_LOCKS];
-    struct agent agents[MAX_AGENTS];
-    atomic_int busy; /* agents that are not through, but for the hog */
+    struct agent agents[MAX_AGENTS];   /* the first may be the hog */
+    long taken[MAX_AGENTS][MAX_LOCKS]; /* how often each changed what each lock guards */
 } current;
 
 static atomic_long locks_done, timeouts, cancelled, freed;
@@ -68,17 +53,7 @@ describe(FILE *out)
     struct round *r = &current;
     fprintf(out, "%d workers and %d; %s, %d of them, %d steps%s\n", r->cfg.workers, r->cfg.interactive,
             kind_texts[r->kind], r->n_locks, r->steps, r->stops ? ", stopped" : "");
-    for (int i = 0; i < r->n_agents; i++) {
-        struct agent *a = &r->agents[i];
-        fprintf(out, "  agent %d (%s%s): %s\n", a->number, place_texts[a->place], a->hog ? ", the hog" : "",
-                state_texts[atomic_load_explicit(&a->state, memory_order_relaxed)]);
-    }
-}
-
-static void
-says(struct agent *a, enum state state)
-{
-    atomic_store_explicit(&a->state, state, memory_order_relaxed);
+    agents_describe(out, r->agents, r->n_agents, state_texts);
 }
 
 /* Stays where it is for a moment. */
@@ -90,7 +65,7 @@ linger(struct agent *a)
         stress_give_turn();
         break;
     case 1:
-        if (a->place == THREAD) stress_pause(stress_dice(&a->random, 20) * WEFT_US);
+        if (a->place == AGENT_THREAD) stress_pause(stress_dice(&a->random, 20) * WEFT_US);
         else if (weft_sleep(stress_dice(&a->random, 20) * WEFT_US)) stress_count(&cancelled, 1);
         break;
     default:
@@ -116,7 +91,7 @@ random_deadline(struct agent *a)
 static bool
 got(struct agent *a, int rc, weft_time deadline)
 {
-    says(a, rc ? BETWEEN : INSIDE);
+    agent_says(a, rc ? BETWEEN : INSIDE);
     if (rc == 0) return true;
     if (rc == (deadline == WEFT_NOW ? WEFT_EAGAIN : WEFT_ETIMEDOUT) && deadline != WEFT_FOREVER)
         stress_count(&timeouts, 1);
@@ -145,7 +120,7 @@ change(struct agent *a, struct guarded *g, int lock)
     g->copy++;
     if (g->writer != a) stress_die("agent %d: somebody else has been inside", a->number);
     g->writer = NULL;
-    a->taken[lock]++;
+    current.taken[a->number][lock]++;
 }
 
 static void
@@ -162,7 +137,7 @@ static bool
 lock_mutex(struct agent *a, weft_mutex *m)
 {
     weft_time deadline = random_deadline(a);
-    says(a, WANTS);
+    agent_says(a, WANTS);
     switch (stress_dice(&a->random, 3)) {
     case 0:
         weft_mutex_lock(m);
@@ -189,14 +164,14 @@ use_mutex(struct agent *a)
     change(a, g, lock);
     while (depth-- > 0) gives_back(a, weft_mutex_unlock(&g->mutex));
     gives_back(a, weft_mutex_unlock(&g->mutex));
-    says(a, BETWEEN);
+    agent_says(a, BETWEEN);
 }
 
 static bool
 lock_rwlock(struct agent *a, weft_rwlock *l, bool writes)
 {
     weft_time deadline = random_deadline(a);
-    says(a, WANTS);
+    agent_says(a, WANTS);
     switch (stress_dice(&a->random, 3)) {
     case 0:
         return got(a, writes ? weft_rwlock_wrlock(l) : weft_rwlock_rdlock(l), WEFT_FOREVER);
@@ -219,7 +194,7 @@ use_rwlock(struct agent *a)
         if (weft_rwlock_wrlock_until(&g->rwlock, WEFT_NOW) == 0) stress_die("agent %d writes twice", a->number);
     } else look(a, g);
     gives_back(a, writes ? weft_rwlock_wrunlock(&g->rwlock) : weft_rwlock_rdunlock(&g->rwlock));
-    says(a, BETWEEN);
+    agent_says(a, BETWEEN);
 }
 
 /* Counts itself off every lock; the last one frees it. */
@@ -243,18 +218,12 @@ count_off(struct agent *a)
     }
 }
 
-static bool
-others_are_busy(void)
-{
-    return atomic_load_explicit(&current.busy, memory_order_relaxed) > 0;
-}
-
 /* The hog never pauses outside. */
 static void
 be_the_hog(struct agent *a)
 {
     struct guarded *g = current.locks[0];
-    while (others_are_busy()) {
+    while (agents_busy(current.agents + 1, current.n_agents - 1)) {
         weft_mutex_lock(&g->mutex);
         change(a, g, 0);
         if (stress_dice(&a->random, 4) == 0) stress_give_turn();
@@ -266,76 +235,21 @@ static void
 wait_for_the_hog(struct agent *a)
 {
     struct guarded *g = current.locks[0];
-    says(a, WANTS);
+    agent_says(a, WANTS);
     weft_mutex_lock(&g->mutex);
-    says(a, INSIDE);
+    agent_says(a, INSIDE);
     change(a, g, 0);
     gives_back(a, weft_mutex_unlock(&g->mutex));
 }
 
 static void
-be_through(struct agent *a)
+take_steps(struct agent *a)
 {
     static void (*const use[])(struct agent *) = {use_mutex, use_rwlock, NULL, wait_for_the_hog};
-    if (a->hog) be_the_hog(a);
+    if (current.kind == HOG && a->number == 0) be_the_hog(a);
     else if (current.kind == LAST_ONE) count_off(a);
     else
         for (int i = 0; i < current.steps; i++) use[current.kind](a);
-    if (!a->hog) atomic_fetch_sub_explicit(&current.busy, 1, memory_order_relaxed);
-}
-
-static int
-run_agent(void *arg)
-{
-    struct agent *a = arg;
-    says(a, BETWEEN);
-    be_through(a);
-    says(a, GONE);
-    stress_moved();
-    return 0;
-}
-
-static void *
-run_agent_on_thread(void *arg)
-{
-    run_agent(arg);
-    return NULL;
-}
-
-/* A task that ends without having run: memory is short, or it was cancelled. */
-static void
-drop_agent(void *arg)
-{
-    (void)arg;
-    atomic_fetch_sub_explicit(&current.busy, 1, memory_order_relaxed);
-}
-
-static void
-start_agent(struct agent *a)
-{
-    static const unsigned flags[] = {[STICKY] = WEFT_STICKY, [INTERACTIVE] = WEFT_INTERACTIVE};
-    weft_task_options opt = {.size = sizeof opt, .name = "agent", .drop = drop_agent};
-    int rc;
-    if (a->place == THREAD) {
-        a->thread = stress_thread(run_agent_on_thread, a);
-        return;
-    }
-    opt.flags = flags[a->place];
-    do rc = weft_spawn_with(&a->task, run_agent, a, &opt);
-    while (stress_short(rc));
-    if (rc) stress_die("a task cannot start: %s", weft_error_name(rc));
-}
-
-static void
-join_agent(struct agent *a)
-{
-    if (a->place == THREAD) {
-        stress_join_thread(a->thread);
-        return;
-    }
-    int rc = weft_join(a->task);
-    if (rc && !stress_short(rc) && !(rc == WEFT_ECANCELED && current.stops))
-        stress_die("an agent ended with %s", weft_error_name(rc));
 }
 
 static void
@@ -353,16 +267,8 @@ choose_round(uint64_t *random)
         r->locks[i] = stress_alloc(1, sizeof *r->locks[i]);
         r->locks[i]->left = r->n_agents;
     }
-    memset(r->agents, 0, sizeof r->agents);
-    for (int i = 0; i < r->n_agents; i++) {
-        struct agent *a = &r->agents[i];
-        a->number = i;
-        a->hog = r->kind == HOG && i == 0;
-        a->random = stress_mix(*random, (uint64_t)i);
-        /* a stop cancels tasks only: with threads it would not be certain that a round ends */
-        a->place = (enum place)stress_dice(random, r->stops ? THREAD : N_PLACES);
-    }
-    atomic_store_explicit(&r->busy, r->n_agents - (r->kind == HOG), memory_order_relaxed);
+    memset(r->taken, 0, sizeof r->taken);
+    agents_reset(r->agents, r->n_agents); /* the hog looks at them */
 }
 
 static void
@@ -371,7 +277,7 @@ check_round(void)
     for (int lock = 0; lock < current.n_locks; lock++) {
         struct guarded *g = current.locks[lock];
         long taken = 0;
-        for (int i = 0; i < current.n_agents; i++) taken += current.agents[i].taken[lock];
+        for (int i = 0; i < current.n_agents; i++) taken += current.taken[i][lock];
         if (g->count != taken || g->copy != taken)
             stress_die("lock %d: %ld and %ld counted, %ld times inside", lock, g->count, g->copy, taken);
         if (!weft_mutex_trylock(&g->mutex) || weft_mutex_unlock(&g->mutex))
@@ -388,13 +294,14 @@ run_round(unsigned number, uint64_t random)
     (void)number;
     choose_round(&random);
     stress_start(&current.cfg);
-    for (int i = 0; i < current.n_agents; i++) start_agent(&current.agents[i]);
+    int places = current.stops ? AGENT_THREAD : AGENT_PLACES; /* a stop cancels tasks only */
+    for (int i = 0; i < current.n_agents; i++) agent_start(&current.agents[i], i, take_steps, places, &random);
     if (current.stops) {
         stress_pause(stress_dice(&random, 2000) * WEFT_US);
         stress_stop(true);
         stops++;
     }
-    for (int i = 0; i < current.n_agents; i++) join_agent(&current.agents[i]);
+    for (int i = 0; i < current.n_agents; i++) agent_join(&current.agents[i], current.stops);
     if (current.kind != LAST_ONE) check_round();
     stress_stop(!current.stops);
     rounds[current.kind]++;

@@ -42,7 +42,7 @@ describe(FILE *out)
 {
     fprintf(out, "%s; %d workers and %d; %d permits, %d held, %zu available\n", kind_texts[kind], cfg.workers,
             cfg.interactive, permits, atomic_load(&held), weft_semaphore_available(&semaphore));
-    agents_describe(out, agents, n_agents);
+    agents_describe(out, agents, n_agents, NULL);
 }
 
 static void

@@ -30,7 +30,7 @@ static void
 describe(FILE *out)
 {
     fprintf(out, "%d workers and %d\n", cfg.workers, cfg.interactive);
-    agents_describe(out, drivers, n_drivers);
+    agents_describe(out, drivers, n_drivers, NULL);
 }
 
 /* A tree that is run. */
