@@ -13,10 +13,8 @@ static inline struct context *
 weft__fork_context(const struct worker *w)
 {
     struct context *c = w ? w->context : NULL;
-    return weft__likely(c && w->ordinary && weft__task_clean(c->task) &&
-                        weft__scope_ready(weft__task_scope(c->task), c))
-               ? c
-               : NULL;
+    const struct scope *s = c ? weft__task_scope(c->task) : NULL;
+    return weft__likely(c && w->ordinary && weft__task_clean_in(c->task, s) && weft__scope_ready(s, c)) ? c : NULL;
 }
 
 /* Has w a descriptor at hand, and room for an entry? */

@@ -44,12 +44,12 @@ may_run_in_place(const struct context *c, const weft_task *t)
            !(load_relaxed(&t->flags) & (WEFT_FPENV | TASK_CANCEL)); /* relaxed: constant, or as good as later */
 }
 
-/* The same for a child without flags: with the default need of stack, and nothing that hangs on it. */
+/* The same for a child without flags: with the default need of stack, and nothing that hangs on it.  s: c's task is in. */
 static inline bool
-may_run_plain(const struct context *c, const weft_task *t)
+may_run_plain(const struct context *c, const struct scope *s, const weft_task *t)
 {
     char here;
-    return weft__likely(&here >= c->floor && weft__task_scope(t) == weft__task_scope(c->task) && !c->fpenv);
+    return weft__likely(&here >= c->floor && weft__task_scope(t) == s && !c->fpenv);
 }
 
 /* Claims t, which is somewhere in w's own deque: its entry is left behind, stale. */
@@ -252,10 +252,11 @@ join_in_place(weft_task *t, int *code)
 {
     struct worker *w = weft__worker_fast();
     struct context *c = w ? w->context : NULL;
-    if (weft__unlikely(!c || !t || !weft__task_clean(c->task))) return false; /* slow, or nothing is run */
+    const struct scope *s = c ? weft__task_scope(c->task) : NULL;
+    if (weft__unlikely(!c || !t || !weft__task_clean_in(c->task, s))) return false; /* slow, or nothing is run */
     uint64_t tag = weft__task_ticket(t);
     if (!weft__fork_queued(w, t, tag) || !weft__fork_recent(w, t) || load_relaxed(&t->flags) ||
-        !may_run_plain(c, t)) /* relaxed: as there */
+        !may_run_plain(c, s, t)) /* relaxed: as there */
         return false;
     if (weft__unlikely(!claim_child(w, t, tag))) return false;
     *code = call_in_place(c, t, weft__task_body);
@@ -319,7 +320,7 @@ weft__join_members(struct context *c, struct scope *s)
     struct entry e;
     while (s->own != 0 && weft__deque_pop_lowest(&c->worker->deque, &e)) {
         weft_task *t = weft__container(e.item, weft_task, run);
-        if (weft__unlikely(weft__task_scope(t) != s || !may_run_plain(c, t) || !is_alone(c, t) || !is_clean(s))) {
+        if (weft__unlikely(!may_run_plain(c, s, t) || !is_alone(c, t) || !is_clean(s))) {
             if (!run_member(c, s, t, e.tag)) return;
             continue;
         }

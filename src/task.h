@@ -259,13 +259,19 @@ int weft__task_call(weft_task *t);
 bool weft__task_cancelled_slow(const weft_task *t);
 bool weft__thread_cancelled(void);
 
-/* Is it known that neither the task nor anything that it is in is cancelled? */
+/* Is it known that neither the task, which is in s, nor anything that it is in is cancelled? */
+static inline bool
+weft__task_clean_in(const weft_task *t, const struct scope *s)
+{
+    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
+    return weft__likely(load_relaxed(&s->clean) == load_relaxed(&weft__cancel_epoch) &&
+                        !(load_relaxed(&t->flags) & TASK_CANCEL));
+}
+
 static inline bool
 weft__task_clean(const weft_task *t)
 {
-    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
-    return weft__likely(load_relaxed(&weft__task_scope(t)->clean) == load_relaxed(&weft__cancel_epoch) &&
-                        !(load_relaxed(&t->flags) & TASK_CANCEL));
+    return weft__task_clean_in(t, weft__task_scope(t));
 }
 
 /* Is the task, or anything that it is in, cancelled? */
