@@ -15,7 +15,8 @@ static struct {
     uint64_t seed;
     _Atomic unsigned round;
     double seconds;
-    long only; /* round; -1: all */
+    bool (*enough)(double seconds); /* NULL: it always is */
+    long only;                      /* round; -1: all */
     int patience;
     bool hang;
     atomic_bool lose;
@@ -216,6 +217,16 @@ stress_join_thread(pthread_t thread)
     if (error) stress_die("a thread cannot be joined: %s", strerror(error));
 }
 
+void
+stress_at_least(bool (*enough)(double seconds))
+{
+#if STRESS_TSAN || defined(STRESS_ASAN) || defined(WEFT_HARD)
+    (void)enough;
+#else
+    kit.enough = enough;
+#endif
+}
+
 /* ---- Rounds -------------------------------------------------------------------------------------------------------- */
 
 static bool
@@ -281,7 +292,7 @@ stress_main(int argc, char **argv, const struct stress_program *program)
             slowest = number;
         }
         if (kit.hang) hang();
-    } while (seconds_now() < end);
+    } while (seconds_now() < end || (kit.enough && !kit.enough(kit.seconds)));
     printf("%s: %u rounds, ", program->name, rounds);
     program->totals(stdout);
     printf("; the longest was round %u, %.2f s\n", slowest, longest);

@@ -36,6 +36,13 @@
 #if !defined(STRESS_TSAN)
 #define STRESS_TSAN 0
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#define STRESS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STRESS_ASAN 1
+#endif
+#endif
 
 struct stress_program {
     const char *name;
@@ -45,6 +52,9 @@ struct stress_program {
 };
 
 int stress_main(int argc, char **argv, const struct stress_program *program);
+
+/* Before stress_main: rounds are begun until enough(SECONDS) is true, too.  Not with sanitizers, nor in a hard build. */
+void stress_at_least(bool (*enough)(double seconds));
 
 __attribute__((format(printf, 1, 2))) _Noreturn void stress_die(const char *format, ...);
 

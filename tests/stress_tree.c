@@ -424,8 +424,16 @@ totals(FILE *out)
         stress_counted(&dropped), stress_counted(&refused));
 }
 
+/* 100 000 in ten seconds, however busy the machine is. */
+static bool
+enough(double seconds)
+{
+    return (double)(stress_counted(&obedient) + stress_counted(&hasty)) >= 10000 * seconds;
+}
+
 int
 main(int argc, char **argv)
 {
+    stress_at_least(enough);
     return stress_main(argc, argv, &(struct stress_program){"stress_tree", run_round, describe, totals});
 }
