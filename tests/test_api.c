@@ -183,8 +183,11 @@ IS(weft_connect, int (*)(int, const struct sockaddr *, unsigned));
 IS(weft_process_wait, int (*)(pid_t, int *));
 IS(weft_process_wait_until, int (*)(pid_t, int *, weft_time));
 IS(weft_for, int (*)(size_t, size_t, size_t, weft_range_fn *, void *));
+IS(weft_for_2d, int (*)(size_t, size_t, size_t, int (*)(size_t, size_t, size_t, size_t, void *), void *));
 IS(weft_for_static, int (*)(size_t, size_t, weft_range_fn *, void *));
 IS(weft_reduce, int (*)(size_t, size_t, size_t, const weft_reduction *, void *, void *));
+IS(weft_scan, int (*)(void *, const void *, size_t, size_t, void (*)(void *, const void *, void *), void *));
+IS(weft_sort, int (*)(void *, size_t, size_t, int (*)(const void *, const void *, void *), void *));
 IS(weft_both, int (*)(weft_fn *, void *, weft_fn *, void *));
 IS(weft_map, int (*)(const void *, size_t, void *, size_t, size_t, int (*)(const void *, void *, size_t, void *),
                      void *, const weft_map_options *));

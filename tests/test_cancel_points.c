@@ -21,6 +21,7 @@ struct world {
     int pipe[2];
     _Atomic int calls; /* of functions that must not be called */
     int64_t value;     /* that must not be written */
+    int64_t sorted[2]; /* that must not be sorted */
 };
 
 static int
@@ -41,6 +42,20 @@ static int
 called_with_range(size_t begin, size_t end, void *ctx)
 {
     (void)begin, (void)end;
+    return called(ctx);
+}
+
+static int
+called_with_tile(size_t r0, size_t r1, size_t c0, size_t c1, void *ctx)
+{
+    (void)r0, (void)r1, (void)c0, (void)c1;
+    return called(ctx);
+}
+
+static int
+called_to_compare(const void *a, const void *b, void *ctx)
+{
+    (void)a, (void)b;
     return called(ctx);
 }
 
@@ -117,12 +132,25 @@ called_with_value(void *value, void *ctx)
     X(both, weft_both(called, w, called, w))                                                                           \
     X(loop, weft_for(0, 1, 0, called_with_range, w))                                                                   \
     X(loop_static, weft_for_static(0, 1, called_with_range, w))                                                        \
+    X(loop_2d, weft_for_2d(1, 1, 0, called_with_tile, w))                                                              \
+    X(scan, weft_scan(&w->value, &v, 1, sizeof v, combine, w))                                                         \
+    X(sort, weft_sort(w->sorted, 2, sizeof v, called_to_compare, w))                                                   \
+    X(accept, weft_accept_until(w->pipe[0], NULL, NULL, d))                                                            \
+    X(process, weft_process_wait_until(getpid(), &status, d))                                                          \
+    X(readable, descriptor_until(w, d))                                                                                \
     X(reduce, weft_reduce(0, 1, 0, &sum, w, &v))                                                                       \
     X(map, weft_map(&v, sizeof v, &w->value, sizeof v, 1, called_with_elements, w, NULL))                              \
     X(each, weft_for_each(w->full, 1, called_with_value, w))                                                           \
     X(poll, weft_poll(w->pipe[0], WEFT_IN, d))                                                                         \
     X(read, (int)weft_read_until(w->pipe[0], &w->value, 1, d))                                                         \
     X(write, (int)weft_write_until(w->pipe[1], &v, 1, d))
+
+static int
+descriptor_until(struct world *w, weft_time d)
+{
+    weft_case cases[] = {WEFT_READABLE(w->pipe[0]), WEFT_WRITABLE(w->pipe[1])};
+    return weft_select_until(cases, 2, 0, d);
+}
 
 static int
 select_until(struct world *w, weft_time d)
@@ -142,8 +170,9 @@ static const weft_reduction sum = {sizeof zero, &zero, called_to_map, combine};
         int64_t v = 1;                                                                                                 \
         void *out = NULL;                                                                                              \
         weft_task *t = NULL;                                                                                           \
+        int status = -1;                                                                                               \
         int rc = call;                                                                                                 \
-        CHECK(out == NULL && t == NULL && v == 1);                                                                     \
+        CHECK(out == NULL && t == NULL && v == 1 && status == -1);                                                     \
         (void)w, (void)d;                                                                                              \
         return rc;                                                                                                     \
     }
@@ -170,6 +199,8 @@ make_world(struct world *w, _Atomic int *parked)
     int64_t seven = 7;
     memset(w, 0, sizeof *w);
     w->value = 4711;
+    w->sorted[0] = 2;
+    w->sorted[1] = 1;
     CHECK_INT(weft_channel_new(&w->full, sizeof seven, 1), 0);
     CHECK_INT(weft_channel_new(&w->room, sizeof seven, 1), 0);
     CHECK_INT(weft_channel_put(w->full, &seven), 0);
@@ -198,6 +229,7 @@ check_world(struct world *w)
     char byte = 0;
     CHECK_INT(atomic_load(&w->calls), 0);
     CHECK_INT(w->value, 4711);
+    CHECK(w->sorted[0] == 2 && w->sorted[1] == 1);
     CHECK(!weft_mutex_islocked(&w->free));
     CHECK_INT(weft_mutex_unlock(&w->mine), 0);
     CHECK(!weft_mutex_islocked(&w->mine));
