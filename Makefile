@@ -12,6 +12,7 @@
 #   make simulate         the tests in the simulator, SEEDS seeds from FIRST on; make sim-mutants: whether it finds defects
 #   make bench            the benchmarks and their peers; `make bench ONLY="forkjoin channel"` picks some
 #   make bench-figure     draws docs/benchmarks.svg from their last run
+#   make scale            how examples scale: tables, and docs/scaling-*.svg; N=4: with 1 to 4 workers, R=9: nine rounds
 #   make lint             rules of the code base that a compiler does not know
 #   make format           clang-format
 #   make docs             the contracts of the public headers, as Markdown in build/docs
@@ -315,6 +316,16 @@ bench:
 # The figure in docs/, from the last run.
 bench-figure:
 	@tools/bench-plot build/bench/results.json docs/benchmarks.svg
+
+# How the examples scale, with figures in docs/.
+.PHONY: scale
+SCALE = tools/weft-scale $(if $(N),-n $(N)) $(if $(R),-r $(R)) -o build/scale/$(1).json -g docs/scaling-$(1).svg
+scale:
+	@tools/install-deps build demo bench
+	+@$(MAKE) --no-print-directory pgz
+	@mkdir -p build/scale
+	@tar -C / -cf - usr/include 2>/dev/null | head -c 16777216 >build/scale/input
+	@$(call SCALE,pgz) $(B)/examples/pgz/pgz -q -c build/scale/input
 
 # The main job: examples/pgz on real input, beside gzip and pigz; then several models at once.  Missing packages first: the
 # build needs them.
