@@ -187,9 +187,8 @@ weft__scope_cancelled(struct scope *s)
 }
 
 bool
-weft__task_cancelled_slow(const weft_task *t)
+weft__task_cancelled_slow(const weft_task *t, struct scope *s)
 {
-    struct scope *s = weft__task_scope(t);
     /* Where it has a scope open, its own node is seen from that; relaxed: as in weft__task_cancelled */
     if (s->owner != t && (load_relaxed(&t->flags) & TASK_CANCEL)) return true;
     return weft__scope_cancelled(s);

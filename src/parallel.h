@@ -14,7 +14,8 @@
  * happens to see it: it orders nothing.  The rest is read when every body has ended, and the joins order it before
  * that. */
 struct verdict {
-    const weft_task *caller; /* whose cancellation counts */
+    const weft_task *caller; /* whose cancellation counts, */
+    struct scope *scope;     /* in the scope that it called from: its bodies open others meanwhile */
     _Atomic bool failed;
     weft__lock lock;
     /* lock is held for these: */
@@ -46,7 +47,7 @@ static inline bool
 weft__verdict_reached(struct verdict *v, size_t index)
 {
     if (weft__unlikely(load_relaxed(&v->failed))) return true; /* relaxed: a hint, see above */
-    if (weft__likely(!weft__task_cancelled(v->caller))) return false;
+    if (weft__likely(!weft__task_cancelled_in(v->caller, v->scope))) return false;
     weft__verdict_fail(v, index, WEFT_ECANCELED);
     return true;
 }

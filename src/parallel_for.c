@@ -141,7 +141,9 @@ run_call(void *arg)
 {
     struct call *c = arg;
     struct verdict *v = c->verdict;
-    v->caller = weft_current();
+    weft_task *caller = weft_current();
+    v->caller = caller;
+    v->scope = weft__task_scope(caller);
     if (!weft__verdict_reached(v, 0)) (void)c->fn(c->arg);
     if (weft__unlikely(v->why)) put_failure(v->why);
     return v->code;

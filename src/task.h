@@ -256,10 +256,10 @@ weft__task_body(weft_task *t)
 int weft__task_call(weft_task *t);
 
 /* cancel.c: the same as the next, looking closer; and for a plain thread. */
-bool weft__task_cancelled_slow(const weft_task *t);
+bool weft__task_cancelled_slow(const weft_task *t, struct scope *s);
 bool weft__thread_cancelled(void);
 
-/* Is it known that neither the task, which is in s, nor anything that it is in is cancelled? */
+/* Is it known that neither the task, nor s, in which it is, nor anything around s is cancelled? */
 static inline bool
 weft__task_clean_in(const weft_task *t, const struct scope *s)
 {
@@ -268,17 +268,25 @@ weft__task_clean_in(const weft_task *t, const struct scope *s)
                         !(load_relaxed(&t->flags) & TASK_CANCEL));
 }
 
+/* The same of the scope in which it is at this moment: for the task itself. */
 static inline bool
 weft__task_clean(const weft_task *t)
 {
     return weft__task_clean_in(t, weft__task_scope(t));
 }
 
-/* Is the task, or anything that it is in, cancelled? */
+/* Is the task, or s, in which it is, or anything around s cancelled?  For others too, as long as s stays open. */
+static inline bool
+weft__task_cancelled_in(const weft_task *t, struct scope *s)
+{
+    return !weft__task_clean_in(t, s) && weft__task_cancelled_slow(t, s);
+}
+
+/* The same of the scope in which it is at this moment: for the task itself. */
 static inline bool
 weft__task_cancelled(const weft_task *t)
 {
-    return !weft__task_clean(t) && weft__task_cancelled_slow(t);
+    return weft__task_cancelled_in(t, weft__task_scope(t));
 }
 
 static inline bool

@@ -15,9 +15,9 @@ weft__scope_cancelled(struct scope *s)
 }
 
 bool
-weft__task_cancelled_slow(const weft_task *t)
+weft__task_cancelled_slow(const weft_task *t, struct scope *s)
 {
-    return weft__scope_cancelled(weft__task_scope(t)) || (load_relaxed(&t->flags) & TASK_CANCEL);
+    return weft__scope_cancelled(s) || (load_relaxed(&t->flags) & TASK_CANCEL);
 }
 
 bool

@@ -370,6 +370,52 @@ TEST(parallel, cancelled, "for, reduce: a cancelled caller ends the loop, and is
     }
 }
 
+enum { OTHERS = 7 };
+
+struct own_scope {
+    _Atomic int others; /* bodies that have run, but for the first */
+    int code;           /* of the first one's scope */
+};
+
+/* The first body belongs to the caller's task: it has a scope open, cancelled, while the others begin. */
+static int
+cancel_an_own_scope(size_t begin, size_t end, void *ctx)
+{
+    struct own_scope *o = ctx;
+    weft_scope s;
+    if (begin > 0) {
+        atomic_fetch_add(&o->others, (int)(end - begin));
+        return 0;
+    }
+    weft_scope_open(&s, 0, WEFT_FOREVER);
+    weft_scope_cancel(&s, WEFT_ETIMEDOUT);
+    for (int i = 0; i < 20000 && atomic_load(&o->others) < OTHERS; i++) weft_yield();
+    o->code = weft_scope_close(&s, 0);
+    return 0;
+}
+
+static int
+cancel_an_own_scope_map(size_t begin, size_t end, void *acc, void *ctx)
+{
+    (void)acc;
+    return cancel_an_own_scope(begin, end, ctx);
+}
+
+TASK_TEST(parallel, own_scope,
+          "for, reduce: a scope that a body opens is its own affair: others run, though it is cancelled")
+{
+    const weft_reduction r = {sizeof(double), &zero, cancel_an_own_scope_map, combine_nothing};
+    double result;
+    for (int i = 0; i < 2; i++) {
+        struct own_scope o = {0};
+        CHECK_INT(i ? weft_reduce(0, OTHERS + 1, 1, &r, &o, &result)
+                    : weft_for(0, OTHERS + 1, 1, cancel_an_own_scope, &o),
+                  0);
+        CHECK_INT(o.others, OTHERS);
+        CHECK_INT(o.code, WEFT_ETIMEDOUT);
+    }
+}
+
 static int
 begin_cancelled(void *arg)
 {
