@@ -349,11 +349,11 @@ $(B)/examples/pgz/pgz: $(wildcard examples/pgz/*.[ch]) $(LINKS)
 
 # Julia's examples, the questions that people ask, and the numeric ones; and whether they print what they should.
 .PHONY: examples example-programs
-FFTW_FOUND := $(shell $(PKG_CONFIG) --exists fftw3 2>/dev/null && echo yes)
-EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(if $(FFTW_FOUND),,%/fftw.c),$(wildcard examples/julia/*.c examples/questions/*.c examples/numeric/*.c)))
+LEFT_OUT := $(shell $(PKG_CONFIG) --exists fftw3 2>/dev/null || echo fftw) $(shell $(PKG_CONFIG) --exists openblas 2>/dev/null || echo blas)
+EXAMPLES := $(patsubst %.c,$(B)/%,$(filter-out $(LEFT_OUT:%=examples/numeric/%.c),$(wildcard examples/julia/*.c examples/questions/*.c examples/numeric/*.c)))
 
 example-programs: $(EXAMPLES)
-	@$(if $(FFTW_FOUND),,echo "examples/numeric/fftw.c is left out: FFTW was not found (libfftw3-dev)")
+	@$(if $(strip $(LEFT_OUT)),echo "examples/numeric without $(strip $(LEFT_OUT)): FFTW or OpenBLAS was not found")
 
 examples:
 	@tools/install-deps build demo
@@ -372,6 +372,7 @@ $(B)/examples/questions/models: EXAMPLE_LIBS := -lz -lm
 $(B)/examples/numeric/%: EXAMPLE_LIBS := -lm
 $(patsubst %,$(B)/examples/numeric/%,heat mandelbrot nbody): EXAMPLE_LIBS := -lpng -lm
 $(B)/examples/numeric/fftw: EXAMPLE_LIBS := -lfftw3_threads -lfftw3 -lm
+$(B)/examples/numeric/blas: EXAMPLE_LIBS = $(shell $(PKG_CONFIG) --cflags --libs openblas) -lm
 
 # ---- House keeping -------------------------------------------------------------------------------------------------
 

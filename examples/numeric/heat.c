@@ -184,7 +184,7 @@ root(void *arg)
     printf("mean temperature %.6f, in the middle %.6f\n", sum / (double)(n * n), last[TWIN][n / 2 * n + n / 2]);
     int barrier = same_bits("with a barrier", last[BARRIER], last[TWIN], bytes);
     int channels = same_bits("with channels", last[CHANNELS], last[TWIN], bytes);
-    return barrier < 0 ? barrier : channels;
+    return barrier ? barrier : channels;
 }
 
 static int
@@ -205,10 +205,10 @@ main(int argc, char **argv)
         w.plate[i].n = w.options.size;
         set_up(&w.plate[i]);
     }
-    int code = weft_run(NULL, root, &w);
+    int code = run_program(&w.options, root, &w);
     if (code == 0) code = draw(w.plate[BARRIER].now[STEPS % 2], w.options.size, w.options.path);
     for (int i = 0; i < VERSIONS; i++) {
         for (int b = 0; b < 2; b++) free(w.plate[i].now[b]);
     }
-    return code != 0;
+    return code;
 }

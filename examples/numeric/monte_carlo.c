@@ -89,7 +89,7 @@ root(void *arg)
     }
     printf("all within five standard errors: %s\n", good ? "yes" : "NO");
     code = same_bits("in parallel", w->parallel.hits, w->twin.hits, sizeof w->twin.hits);
-    return good ? code : WEFT_EINVAL;
+    return good ? code : 1;
 }
 
 int
@@ -97,5 +97,5 @@ main(int argc, char **argv)
 {
     struct options o = options_of(argc, argv, 100000, 1000, (size_t)1 << 48);
     struct work w = {o, {.points = o.size}, {.points = o.size}};
-    return weft_run(NULL, root, &w) < 0;
+    return run_program(&w.options, root, &w);
 }
