@@ -36,6 +36,7 @@
 enum { WORKERS = 2, TASKS = 1 };
 
 struct sched weft__sched;
+bool model_polls; /* nobody waits for a descriptor */
 
 static weft_task tasks[TASKS];
 static _Atomic uint32_t ran[TASKS];
