@@ -56,9 +56,9 @@ weft__scope_cancelled(struct scope *scope)
 }
 
 bool
-weft__task_cancelled_slow(const weft_task *t)
+weft__task_cancelled_slow(const weft_task *t, struct scope *s)
 {
-    (void)t;
+    (void)t, (void)s;
     return cancelled;
 }
 
