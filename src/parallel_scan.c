@@ -2,11 +2,12 @@
  * parallel_scan.c - weft_scan: running combinations, from the left, with a second pass only over what was stolen.  [layer 6]
  *
  * A span is scanned from its left, one combination for each element, as a plain loop would.  Now and then it is asked whether
- * the worker is hungry.  If so, what is left is halved: the left half goes on from what is there; the right half, for a thief,
- * begins anew, as if nothing were before it, and when both are done, the last value of the left half is combined into each
- * element of the right one, in parallel.  So there is a second combination for an element only where it was forked, and one
- * worker does as much as a loop: the idea of Roch, Traore, Bernard, "On-line Adaptive Parallel Prefix Computation" (Euro-Par
- * 2006), with the repair after each join, not at the end.
+ * the worker is hungry.  If so, what is left is halved, and the right half is offered to thieves.  The left half goes on from
+ * what is there.  The right half goes on from the left one if that is done when it begins, as it is where nobody has stolen it;
+ * else it begins anew, as if nothing were before it, and when both are done, the last value of the left half is combined into
+ * each of its elements, in parallel.  So there is a second combination only for what was stolen, and one worker does as much as
+ * a loop: the idea of Roch, Traore, Bernard, "On-line Adaptive Parallel Prefix Computation" (Euro-Par 2006), with the repair
+ * after each join, not at the end.
  *
  * Where the spans begin depends on who was hungry when.  For an operation that is associative that makes no difference; for
  * one that nearly is, as a floating-point addition, the result may differ in the last bits from run to run.
@@ -48,9 +49,11 @@ struct span {
 static inline __attribute__((always_inline)) void
 run(const struct scan *s, char *to, const char *from, size_t n, const char *carry, char *value, size_t size)
 {
+    void (*op)(void *, const void *, void *) = s->op;
+    void *ctx = s->ctx;
     memcpy(value, carry, size);
     for (size_t i = 0; i < n; i++, to += size, from += size) {
-        s->op(value, from, s->ctx);
+        op(value, from, ctx);
         memcpy(to, value, size);
     }
 }
@@ -59,9 +62,11 @@ run(const struct scan *s, char *to, const char *from, size_t n, const char *carr
 static inline __attribute__((always_inline)) void
 rerun(const struct scan *s, char *to, size_t n, const char *carry, char *value, size_t size)
 {
+    void (*op)(void *, const void *, void *) = s->op;
+    void *ctx = s->ctx;
     for (size_t i = 0; i < n; i++, to += size) {
         memcpy(value, carry, size);
-        s->op(value, to, s->ctx);
+        op(value, to, ctx);
         memcpy(to, value, size);
     }
 }
@@ -137,16 +142,38 @@ repair_piece(size_t begin, size_t end, void *ctx)
 
 static int scan_span(void *arg);
 
-/* Scans both halves of p, perhaps at the same time, and repairs the second. */
+struct halves {
+    struct span left, right;
+    _Atomic bool left_done;
+};
+
+static int
+scan_left(void *arg)
+{
+    struct halves *h = arg;
+    int code = scan_span(&h->left);
+    store_release(&h->left_done, true); /* release: pairs with scan_right: the last value is there */
+    return code;
+}
+
+static int
+scan_right(void *arg)
+{
+    struct halves *h = arg;
+    h->right.goes_on = load_acquire(&h->left_done); /* acquire: as above */
+    return scan_span(&h->right);
+}
+
+/* Scans both halves of p, perhaps at the same time, and repairs the second if it began before the first was done. */
 static void
 fork_halves(const struct span *p)
 {
     struct scan *s = p->s;
     size_t middle = p->begin + (p->end - p->begin) / 2;
-    struct span left = {s, p->begin, middle, p->goes_on}, right = {s, middle, p->end, false};
+    struct halves h = {.left = {s, p->begin, middle, p->goes_on}, .right = {s, middle, p->end, false}};
     struct repair r = {s, middle};
-    weft__parallel_fork(&s->verdict, p->begin, scan_span, &left, scan_span, &right);
-    if (weft__verdict_reached(&s->verdict, middle)) return;
+    weft__parallel_fork(&s->verdict, p->begin, scan_left, &h, scan_right, &h);
+    if (h.right.goes_on || weft__verdict_reached(&s->verdict, middle)) return;
     int code = weft_for(middle, p->end, 0, repair_piece, &r);
     if (weft__unlikely(code < 0)) weft__verdict_fail(&s->verdict, middle, code);
 }
