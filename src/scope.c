@@ -36,6 +36,18 @@ set_current(const struct caller *me, struct scope *s)
     else weft__thread_scope_set(s->outer ? s : NULL);
 }
 
+/* A worker that sleeps longer than until `when` looks at the timers again.  While a plain thread says so, the workers stay; if
+ * there are none, they will look when they start. */
+static void
+hurry(int64_t when)
+{
+    bool visits = !weft__context_fast();
+    if (visits) weft__sched_visit();
+    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun: pairs with the end of runtime.c */
+    if (!visits || (state != SCHED_STOPPED && state != SCHED_LEAVING)) weft__timers_nearer(when);
+    if (visits) weft__sched_leave();
+}
+
 /* Sets the timer of s, unless its deadline has passed: false. */
 static bool
 set_timer(struct scope *s, weft_time deadline)
@@ -48,7 +60,7 @@ set_timer(struct scope *s, weft_time deadline)
     store_relaxed(&s->deadline, deadline); /* relaxed: the epoch publishes it */
     if (s->timed) nearer = weft__timer_add_scope(&s->timer, deadline, s);
     weft__unlock(&s->lock);
-    if (nearer != INT64_MAX) weft__timers_nearer(nearer);
+    if (nearer != INT64_MAX) hurry(nearer);
     return !passed;
 }
 

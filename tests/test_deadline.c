@@ -1,6 +1,7 @@
 /* test_deadline.c - scopes with deadlines, and scopes that shield. */
 #include "scope_kit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /* [S115] [S116] [S120] */
@@ -370,4 +371,33 @@ TASK_TEST(oncancel, race, "when a callback has been deleted it is not running")
         free(d);
         CHECK_INT(weft_scope_close(&s, 0), 0);
     }
+}
+
+static _Atomic int thread_ends;
+
+static void *
+set_deadlines(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&thread_ends)) {
+        weft_scope s;
+        weft_scope_open(&s, 0, weft_in(WEFT_S));
+        weft_scope_deadline(&s, weft_in(WEFT_MS));
+        CHECK_INT(weft_scope_close(&s, 0), 0);
+    }
+    return NULL;
+}
+
+/* ThreadSanitizer tells if it looks at workers that are being freed. */
+TEST(deadline, beside_stops, "a plain thread may set deadlines while the runtime starts and stops")
+{
+    pthread_t thread;
+    atomic_store(&thread_ends, 0);
+    if (!CHECK_INT(pthread_create(&thread, NULL, set_deadlines, NULL), 0)) return;
+    for (int i = scaled(50); i > 0; i--) {
+        CHECK_INT(weft_start(NULL), 0);
+        CHECK_INT(weft_stop(), 0);
+    }
+    atomic_store(&thread_ends, 1);
+    CHECK_INT(pthread_join(thread, NULL), 0);
 }
