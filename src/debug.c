@@ -473,9 +473,9 @@ weft_dump(int fd)
     int saved = errno;
     weft__out_begin(&o, fd);
     weft__sched_visit();
-    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun: pairs with the end of runtime.c */
+    int state = load_seq_cst(&weft__sched.state); /* V2 of scheduler.h */
     header(&o, state);
-    if (state != SCHED_STOPPED && state != SCHED_LEAVING) {
+    if (weft__sched_has_workers(state)) {
         pools(&o);
         weft__out_number(&o, weft__sched_live(false));
         weft__out_text(&o, " tasks and ");

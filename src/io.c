@@ -283,9 +283,7 @@ close_quietly(int fd)
 static void
 tell_reactor(void (*what)(int fd), int fd)
 {
-    weft__sched_visit();
-    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun: pairs with the end of runtime.c */
-    if (state != SCHED_STOPPED && state != SCHED_LEAVING) what(fd);
+    if (weft__sched_enter()) what(fd);
     weft__sched_leave();
 }
 

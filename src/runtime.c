@@ -349,8 +349,8 @@ finish_locked(int first)
 {
     join_threads(first, weft__sched.count);
     weft__offload_stop();
-    /* seq_cst: pairs with weft__sched_visit, and the look at the state after it.  A few instructions of threads that have
-     * pushed what has ended by now, or somebody who looks around (debug.c) */
+    /* W2: pairs with V1 of scheduler.h.  A few instructions of threads that have pushed what has ended by now, or somebody
+     * who looks around (debug.c) */
     while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
     while (weft__shutdown_deliver()) continue; /* for plain threads that are blocked */
     weft__reactor_stop();

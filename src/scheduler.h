@@ -25,25 +25,50 @@ struct sched {
     weft__aligned(WEFT_CACHE_LINE) _Atomic uint64_t made[2]; /* by plain threads, and by workers of earlier runs */
     _Atomic uint64_t ended[2];
     _Atomic uint64_t counts[COUNTS]; /* by workers of earlier runs */
-    _Atomic uint32_t visitors;       /* plain threads between a push and their last look at a worker */
+    _Atomic uint32_t visitors;       /* plain threads that may look at workers */
 };
 
 extern struct sched weft__sched;
 
 /*
- * A plain thread that pushes something still looks at workers when that may have run and ended already.  So it visits: until
- * it leaves, workers may stop, but not go away.
+ * A plain thread that pushes something still looks at workers when that may have run and ended already; another tells all of
+ * them something, or looks around.  So it visits: until it leaves, workers may stop, but not go away.
+ *
+ *      visitor                               whoever ends it
+ *      V1  visitors += 1     (seq_cst)       W1  state = LEAVING       (seq_cst, lifecycle.c)
+ *      V2  read state        (seq_cst)       W2  wait until visitors is 0, free the workers  (seq_cst, runtime.c)
+ *      V3  look at workers, if V2 says       W3  state = STOPPED
+ *          that there are any
+ *      V4  visitors -= 1     (release)
+ *
+ * If V2 does not see W1, then W2 sees V1, and waits for V4.  Who pushes what has been counted needs no V2: W1 does not come
+ * before that has ended.  Nothing here takes a lock or waits, so signal handlers may visit.
  */
 static inline void
 weft__sched_visit(void)
 {
-    add_seq_cst(&weft__sched.visitors, 1); /* before the push, without which the scheduler may stop at any time */
+    add_seq_cst(&weft__sched.visitors, 1); /* V1: pairs with W2; before the push, if there is one */
+}
+
+/* Are there workers, and will they stay while somebody visits?  state: as V2 has read it. */
+static inline bool
+weft__sched_has_workers(int state)
+{
+    return state != SCHED_STOPPED && state != SCHED_LEAVING;
+}
+
+/* Visits; returns whether there are workers.  The caller leaves in any case. */
+static inline bool
+weft__sched_enter(void)
+{
+    weft__sched_visit();
+    return weft__sched_has_workers(load_seq_cst(&weft__sched.state)); /* V2: pairs with W1 */
 }
 
 static inline void
 weft__sched_leave(void)
 {
-    sub_release(&weft__sched.visitors, 1); /* release: pairs with the wait before the workers are freed */
+    sub_release(&weft__sched.visitors, 1); /* V4: release: pairs with W2 */
 }
 
 /* The running context; NULL on a plain thread. */

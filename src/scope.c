@@ -42,9 +42,7 @@ static void
 hurry(int64_t when)
 {
     bool visits = !weft__context_fast();
-    if (visits) weft__sched_visit();
-    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun: pairs with the end of runtime.c */
-    if (!visits || (state != SCHED_STOPPED && state != SCHED_LEAVING)) weft__timers_nearer(when);
+    if (!visits || weft__sched_enter()) weft__timers_nearer(when);
     if (visits) weft__sched_leave();
 }
 

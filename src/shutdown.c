@@ -98,10 +98,8 @@ weft_shutdown(void)
 {
     int rc = WEFT_ENOENT;
     if (weft__forked()) return WEFT_ENOTSUP;
-    weft__sched_visit();                          /* H1 */
-    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun: pairs with the end of runtime.c */
-    if (state != SCHED_STOPPED && state != SCHED_LEAVING) rc = escalate();
-    weft__sched_leave(); /* H5 */
+    if (weft__sched_enter()) rc = escalate(); /* H1 */
+    weft__sched_leave();                      /* H5 */
     return rc;
 }
 

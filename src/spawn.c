@@ -103,9 +103,8 @@ count_in(struct worker *w, bool daemon)
     weft__sched_made(w, daemon); /* M1 of lifecycle.c */
     if (w) return true;
     weft__hook();
-    int state = load_seq_cst(&weft__sched.state); /* M2 */
-    if (state != SCHED_STOPPED && state != SCHED_LEAVING) return true;
-    weft__sched_ended(NULL, daemon);         /* M3 */
+    if (weft__sched_has_workers(load_seq_cst(&weft__sched.state))) return true; /* M2 */
+    weft__sched_ended(NULL, daemon);                                            /* M3 */
     while (weft__sched_progress()) continue; /* who summed up between M1 and M3 may be asleep by now */
     return false;
 }

@@ -52,11 +52,10 @@ static void
 collect(weft_stats *s)
 {
     uint64_t contexts = 0;
-    weft__sched_visit();
-    int state = load_seq_cst(&weft__sched.state); /* after the visit has begun, as in debug.c */
+    bool running = weft__sched_enter();
     add_tasks(&s->total, weft__sched.made, weft__sched.ended);
     add_counts(&s->total, weft__sched.counts);
-    if (state != SCHED_STOPPED && state != SCHED_LEAVING) {
+    if (running) {
         s->workers = weft__sched.count;
         for (int k = 0; k < s->workers; k++) {
             add_worker(&s->total, weft__sched.workers[k]);
