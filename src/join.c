@@ -292,13 +292,6 @@ is_alone(const struct context *c, const weft_task *t)
                         load_relaxed(&t->home) == c->worker->tasks.home);
 }
 
-/* As weft__task_clean, of members without flags. */
-static inline bool
-is_clean(const struct scope *s)
-{
-    return weft__likely(load_relaxed(&s->clean) == load_relaxed(&weft__cancel_epoch)); /* relaxed: as there */
-}
-
 /* Runs t, which was popped from the deque with the tag, if it is a member of s that c may run in place; else puts it
  * back: false. */
 static weft__noinline bool
@@ -320,7 +313,7 @@ weft__join_members(struct context *c, struct scope *s)
     struct entry e;
     while (s->own != 0 && weft__deque_pop_lowest(&c->worker->deque, &e)) {
         weft_task *t = weft__container(e.item, weft_task, run);
-        if (weft__unlikely(!may_run_plain(c, s, t) || !is_alone(c, t) || !is_clean(s))) {
+        if (weft__unlikely(!may_run_plain(c, s, t) || !is_alone(c, t) || !weft__scope_clean(s))) {
             if (!run_member(c, s, t, e.tag)) return;
             continue;
         }

@@ -259,13 +259,19 @@ int weft__task_call(weft_task *t);
 bool weft__task_cancelled_slow(const weft_task *t, struct scope *s);
 bool weft__thread_cancelled(void);
 
-/* Is it known that neither the task, nor s, in which it is, nor anything around s is cancelled? */
+/* Is it known that neither s nor anything around it is cancelled? */
+static inline bool
+weft__scope_clean(const struct scope *s)
+{
+    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
+    return load_relaxed(&s->clean) == load_relaxed(&weft__cancel_epoch);
+}
+
+/* The same of a task, and of s, in which it is. */
 static inline bool
 weft__task_clean_in(const weft_task *t, const struct scope *s)
 {
-    /* relaxed: a cancellation that is missed here is found after arming (waiter.c), or at the next call */
-    return weft__likely(load_relaxed(&s->clean) == load_relaxed(&weft__cancel_epoch) &&
-                        !(load_relaxed(&t->flags) & TASK_CANCEL));
+    return weft__likely(weft__scope_clean(s) && !(load_relaxed(&t->flags) & TASK_CANCEL)); /* relaxed: as above */
 }
 
 /* The same of the scope in which it is at this moment: for the task itself. */
