@@ -1,24 +1,6 @@
 /* forkjoin.c - what it costs to fork and join a task: the Fibonacci numbers, without a cut-off. */
-#include "on_weft.h"
+#include "forkjoin.h"
 #include "threads.h"
-#include "work.h"
-
-static int
-by_spawn(void *arg)
-{
-    struct fib *f = arg;
-    if (f->n < 2) {
-        f->result = (uint64_t)f->n;
-        return 0;
-    }
-    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
-    weft_task *t;
-    if (weft_spawn(&t, by_spawn, &a) < 0) return -1;
-    int code = by_spawn(&b);
-    if (weft_join(t) < 0 || code < 0) return -1;
-    f->result = a.result + b.result;
-    return 0;
-}
 
 static int
 by_both(void *arg)
@@ -64,12 +46,6 @@ static void
 threads(struct bench_sample *s)
 {
     fib_sample_of(s, bench_size(15, 11), by_thread);
-}
-
-static void
-spawn_and_join(struct bench_sample *s)
-{
-    fib_sample(s, by_spawn);
 }
 
 static void

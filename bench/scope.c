@@ -1,6 +1,5 @@
 /* scope.c - what scopes cost: forking and joining through one, asking whether it is cancelled, cancelling a crowd. */
-#include "on_weft.h"
-#include "work.h"
+#include "forkjoin.h"
 
 #include <stdatomic.h>
 #include <weft/event.h>
@@ -26,33 +25,10 @@ by_scope(void *arg)
     return 0;
 }
 
-static int
-by_join(void *arg)
-{
-    struct fib *f = arg;
-    if (f->n < 2) {
-        f->result = (uint64_t)f->n;
-        return 0;
-    }
-    struct fib a = {f->n - 1, 0}, b = {f->n - 2, 0};
-    weft_task *t;
-    if (weft_spawn(&t, by_join, &a) < 0) return -1;
-    int code = by_join(&b);
-    if (weft_join(t) < 0 || code < 0) return -1;
-    f->result = a.result + b.result;
-    return 0;
-}
-
 static void
 scope_and_close(struct bench_sample *s)
 {
     fib_sample(s, by_scope);
-}
-
-static void
-spawn_and_join(struct bench_sample *s)
-{
-    fib_sample(s, by_join);
 }
 
 /* ---- A look at a scope that is not cancelled ------------------------------------------------------------------------- */
