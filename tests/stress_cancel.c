@@ -15,7 +15,6 @@
  *                 the same outcome
  *
  * stress_kit.h says how it is called. */
-#include "stress_agent.h"
 #include "stress_parks.h"
 
 #include <string.h>
@@ -24,24 +23,9 @@ enum { MOST_AGENTS = 12, DEEPEST = 4, MOST_GUSTS = 8, MOST_RACERS = 3, CODE = 7,
 enum { TURNS = STRESS_TSAN ? 10 : 200 };
 
 #define KINDS(X) X(DUELS, "duels") X(STORMS, "storms") X(OUTCOMES, "outcomes")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+#include "stress_crew.h"
 
-static enum kind kind;
-static weft_config cfg;
-static struct agent agents[MOST_AGENTS];
-static int n_agents;
-static long rounds[N_KINDS];
 static atomic_long fought, stormed, completed, failed, cancelled, dropped, reports;
-
-static void
-describe(FILE *out)
-{
-    fprintf(out, "%s; %d workers and %d\n", kind_texts[kind], cfg.workers, cfg.interactive);
-    agents_describe(out, agents, n_agents, NULL);
-}
 
 static void
 must_be(int rc, int code, const char *what)
@@ -422,30 +406,25 @@ static void
 run_round(unsigned number, uint64_t random)
 {
     (void)number;
-    kind = (enum kind)stress_dice(&random, N_KINDS);
-    cfg = stress_config(&random);
-    n_agents = 0;
-    stress_start(&cfg);
+    crew_begin(&random);
     parks_prepare();
     memset(duels, 0, sizeof duels);
     for (int k = 0; k < MOST_AGENTS / 2; k++) duels[k].gone = duels[k].later = (weft_event)WEFT_EVENT_AUTORESET_INIT;
-    int n = 2 * (1 + stress_dice(&random, MOST_AGENTS / 2));
-    for (int k = 0; k < n; k++, n_agents++)
-        agent_start(&agents[k], k, kind == DUELS ? duel : take_turns, AGENT_PLACES, &random);
-    for (int k = 0; k < n; k++) agent_join(&agents[k], false);
-    stress_stop(true);
+    crew_start(2 * (1 + stress_dice(&random, MOST_AGENTS / 2)), kind == DUELS ? duel : take_turns, AGENT_PLACES,
+               &random);
+    crew_join(false);
+    crew_end(true);
     if (stress_counted(&reported) != stress_counted(&reports))
         stress_die("%ld ends were reported, not %ld", stress_counted(&reported), stress_counted(&reports));
     if (weft_mutex_islocked(&mutex)) stress_die("the mutex is locked, and nobody has it");
     if (locked != stress_counted(&locks))
         stress_die("the mutex was locked %ld times, not %ld", locked, stress_counted(&locks));
-    rounds[kind]++;
 }
 
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? "; " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out,
             "; %ld fought, %ld stormed; of those tried %ld completed, %ld failed, %ld cancelled, %ld of them dropped",
             stress_counted(&fought), stress_counted(&stormed), stress_counted(&completed), stress_counted(&failed),
@@ -455,5 +434,5 @@ totals(FILE *out)
 int
 main(int argc, char **argv)
 {
-    return stress_main(argc, argv, &(struct stress_program){"stress_cancel", run_round, describe, totals});
+    return stress_main(argc, argv, &(struct stress_program){"stress_cancel", run_round, crew_describe, totals});
 }

@@ -21,14 +21,12 @@ enum { MAX_AGENTS = 512, MAX_SIZE = 40, MAX_BATCH = 8 };
     X(AFTER_PUTTERS, "close after the putters") X(CLOSE, "close") X(BOUND, "end of a bound task") X(STOP, "stop")
 #define STEPS(X) X(NOT_RUN, "has not run") X(BETWEEN, "between calls") X(CALLING, "calling") X(GONE, "ended")
 
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-enum place { PLACES(NAME) N_PLACES };
-enum end { ENDS(NAME) N_ENDS };
-enum step { STEPS(NAME) N_STEPS };
-static const char *const kind_texts[] = {KINDS(TEXT)}, *const place_texts[] = {PLACES(TEXT)},
-                         *const end_texts[] = {ENDS(TEXT)}, *const step_texts[] = {STEPS(TEXT)};
+enum kind { KINDS(STRESS_NAME) N_KINDS };
+enum place { PLACES(STRESS_NAME) N_PLACES };
+enum end { ENDS(STRESS_NAME) N_ENDS };
+enum step { STEPS(STRESS_NAME) N_STEPS };
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)}, *const place_texts[] = {PLACES(STRESS_TEXT)},
+                         *const end_texts[] = {ENDS(STRESS_TEXT)}, *const step_texts[] = {STEPS(STRESS_TEXT)};
 
 struct agent {
     enum kind kind;

@@ -23,10 +23,8 @@ enum { MOST_THIEVES = 15, MOST_ITEMS = 2048, PUSHES = 12000, IN_VAIN = 64 };
 enum { QUEUED = 3, TAKEN = 4, PHASES = 256 }; /* a ticket is number * PHASES + phase */
 
 #define KINDS(X) X(TASKS, "tasks") X(FIFO, "FIFO") X(ALONE, "alone")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+enum kind { KINDS(STRESS_NAME) N_KINDS };
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)};
 
 struct item {
     struct runnable run;
@@ -304,7 +302,7 @@ describe(FILE *out)
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? ", " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out, "; %ld pushed, %ld popped, %ld claimed, %ld taken, %ld stolen, %ld stale, %ld lost races, %ld growths",
             pushes, pops, claims, takes, stress_counted(&steals), stress_counted(&stale), stress_counted(&losses),
             growths);

@@ -10,7 +10,7 @@
  *      once         agents call functions that run once, in an order of their own; each sees what each of them did
  *
  * stress_kit.h says how it is called. */
-#include "stress_agent.h"
+#include "stress_kit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,30 +19,10 @@ enum { MOST_AGENTS = 32, TURNS = STRESS_TSAN ? 50 : 3000, ONCES = 16, FAILS = -1
 
 #define KINDS(X)                                                                                                       \
     X(PING_PONG, "ping-pong") X(FREED, "freed") X(HANDED_OUT, "handed out") X(STOPPED, "stopped") X(ONCE, "once")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+#include "stress_crew.h"
 
-static enum kind kind;
-static weft_config cfg;
-static struct agent agents[MOST_AGENTS];
-static int n_agents, producers;
-static long rounds[N_KINDS];
+static int producers;
 static atomic_long exchanged, freed, handed, timeouts, cancelled;
-
-static void
-describe(FILE *out)
-{
-    fprintf(out, "%s; %d workers and %d\n", kind_texts[kind], cfg.workers, cfg.interactive);
-    agents_describe(out, agents, n_agents, NULL);
-}
-
-static void
-add_agents(int n, void (*run)(struct agent *), int places, uint64_t *random)
-{
-    for (int k = 0; k < n; k++, n_agents++) agent_start(&agents[n_agents], n_agents, run, places, random);
-}
 
 static void
 must(int rc, const char *what)
@@ -189,12 +169,12 @@ hand_out(uint64_t *random)
     atomic_store(&taken, 0);
     atomic_store(&all_through, false);
     producers = 1 + stress_dice(random, 4);
-    add_agents(producers, produce, places, random);
-    add_agents(1 + stress_dice(random, 8), consume, places, random);
+    crew_start(producers, produce, places, random);
+    crew_start(1 + stress_dice(random, 8), consume, places, random);
     if (kind == STOPPED) {
         stress_pause(stress_dice(random, 2000) * WEFT_US);
         stress_stop(true);
-        for (int k = 0; k < n_agents; k++) agent_join(&agents[k], true);
+        crew_join(true);
     } else {
         end_handing_out();
     }
@@ -243,8 +223,8 @@ once(uint64_t *random)
 {
     memset(whats, 0, sizeof whats);
     for (int k = 0; k < ONCES; k++) whats[k].ns = (stress_dice(random, 3) - 1) * stress_dice(random, 50) * WEFT_US;
-    add_agents(2 + stress_dice(random, MOST_AGENTS - 2), call_onces, AGENT_PLACES, random);
-    for (int k = 0; k < n_agents; k++) agent_join(&agents[k], false);
+    crew_start(2 + stress_dice(random, MOST_AGENTS - 2), call_onces, AGENT_PLACES, random);
+    crew_join(false);
     for (int k = 0; k < ONCES; k++)
         if (atomic_load(&whats[k].calls) != 1) stress_die("once %d ran %d times", k, atomic_load(&whats[k].calls));
 }
@@ -257,30 +237,26 @@ in_pairs(void (*run)(struct agent *), uint64_t *random)
         pairs[k] = (struct pair){.turn = {WEFT_EVENT_AUTORESET_INIT, WEFT_EVENT_AUTORESET_INIT}};
         weft_event_notify(&pairs[k].turn[0]);
     }
-    add_agents(2 * n, run, AGENT_PLACES, random);
-    for (int k = 0; k < n_agents; k++) agent_join(&agents[k], false);
+    crew_start(2 * n, run, AGENT_PLACES, random);
+    crew_join(false);
 }
 
 static void
 run_round(unsigned number, uint64_t random)
 {
     (void)number;
-    kind = (enum kind)stress_dice(&random, N_KINDS);
-    cfg = stress_config(&random);
-    n_agents = 0;
-    stress_start(&cfg);
+    crew_begin(&random);
     if (kind == PING_PONG) in_pairs(ping_pong, &random);
     else if (kind == FREED) in_pairs(make_or_notify, &random);
     else if (kind == ONCE) once(&random);
     else hand_out(&random);
-    stress_stop(kind != STOPPED);
-    rounds[kind]++;
+    crew_end(kind != STOPPED);
 }
 
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? "; " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out, "; %ld exchanged, %ld freed, %ld handed out, %ld timed out, %ld cancelled", stress_counted(&exchanged),
             stress_counted(&freed), stress_counted(&handed), stress_counted(&timeouts), stress_counted(&cancelled));
 }
@@ -288,5 +264,5 @@ totals(FILE *out)
 int
 main(int argc, char **argv)
 {
-    return stress_main(argc, argv, &(struct stress_program){"stress_event", run_round, describe, totals});
+    return stress_main(argc, argv, &(struct stress_program){"stress_event", run_round, crew_describe, totals});
 }

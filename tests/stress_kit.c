@@ -131,6 +131,12 @@ stress_alloc(size_t n, size_t size)
 }
 
 void
+stress_print_rounds(FILE *out, const char *const *texts, const long *rounds, int n)
+{
+    for (int i = 0; i < n; i++) fprintf(out, "%s%s %ld", i ? "; " : "", texts[i], rounds[i]);
+}
+
+void
 stress_pause(int64_t ns)
 {
     nanosleep(&(struct timespec){.tv_sec = ns / WEFT_S, .tv_nsec = ns % WEFT_S}, NULL);

@@ -44,6 +44,10 @@
 #endif
 #endif
 
+/* For lists of X(name, "text"): the names, and the texts. */
+#define STRESS_NAME(name, text) name,
+#define STRESS_TEXT(name, text) text,
+
 struct stress_program {
     const char *name;
     void (*round)(unsigned number, uint64_t random);
@@ -94,6 +98,9 @@ stress_dice(uint64_t *state, int n)
     *state = stress_mix(*state, 0);
     return (int)((*state >> 16) % (uint64_t)n);
 }
+
+/* For totals: how many rounds of each of n kinds there were. */
+void stress_print_rounds(FILE *out, const char *const *texts, const long *rounds, int n);
 
 /* Zeroed memory; dies if there is none. */
 void *stress_alloc(size_t n, size_t size);

@@ -18,11 +18,9 @@
 enum { MAX_AGENTS = 64, MAX_LOCKS = 4, STEPS_MOST = STRESS_TSAN ? 100 : 600 };
 
 #define KINDS(X) X(MUTEXES, "mutexes") X(RWLOCKS, "rwlocks") X(LAST_ONE, "last one") X(HOG, "a hog")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
+enum kind { KINDS(STRESS_NAME) N_KINDS };
 enum state { BETWEEN, WANTS, INSIDE };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)};
 static const char *const state_texts[] = {"between calls", "wants it", "inside"};
 
 struct guarded {

@@ -12,7 +12,6 @@
  *                 released by closing.  The scope may be cancelled meanwhile
  *
  * stress_kit.h says how it is called. */
-#include "stress_agent.h"
 #include "stress_parks.h"
 
 #include <stdlib.h>
@@ -23,24 +22,9 @@ enum { MOST_KEPT = 24, MOST_TAKERS = 3 };
 enum { TURNS = STRESS_TSAN ? 8 : 150, POISON = 0xa5 };
 
 #define KINDS(X) X(GROWN, "grown") X(REUSED, "reused") X(KEPT, "kept")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+#include "stress_crew.h"
 
-static enum kind kind;
-static weft_config cfg;
-static struct agent agents[MOST_AGENTS];
-static int n_agents;
-static long rounds[N_KINDS];
 static atomic_long accepted, refused, dropped, reused, timeouts, handed, left;
-
-static void
-describe(FILE *out)
-{
-    fprintf(out, "%s; %d workers and %d\n", kind_texts[kind], cfg.workers, cfg.interactive);
-    agents_describe(out, agents, n_agents, NULL);
-}
 
 static void
 must_be(int rc, int code, const char *what)
@@ -431,22 +415,17 @@ static void
 run_round(unsigned number, uint64_t random)
 {
     (void)number;
-    kind = (enum kind)stress_dice(&random, N_KINDS);
-    cfg = stress_config(&random);
-    n_agents = 0;
-    stress_start(&cfg);
+    crew_begin(&random);
     parks_prepare();
-    int n = 1 + stress_dice(&random, MOST_AGENTS);
-    for (int k = 0; k < n; k++, n_agents++) agent_start(&agents[k], k, take_turns, AGENT_PLACES, &random);
-    for (int k = 0; k < n; k++) agent_join(&agents[k], false);
-    stress_stop(true);
-    rounds[kind]++;
+    crew_start(1 + stress_dice(&random, MOST_AGENTS), take_turns, AGENT_PLACES, &random);
+    crew_join(false);
+    crew_end(true);
 }
 
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? "; " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out,
             "; %ld branches accepted, %ld refused, %ld dropped; %ld scopes reused, %ld late; %ld members handed out, "
             "%ld left",
@@ -457,5 +436,5 @@ totals(FILE *out)
 int
 main(int argc, char **argv)
 {
-    return stress_main(argc, argv, &(struct stress_program){"stress_scope", run_round, describe, totals});
+    return stress_main(argc, argv, &(struct stress_program){"stress_scope", run_round, crew_describe, totals});
 }

@@ -10,7 +10,7 @@
  *                     in each generation one is the last
  *
  * stress_kit.h says how it is called. */
-#include "stress_agent.h"
+#include "stress_kit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,8 @@
 enum { MOST_AGENTS = 32, TURNS = STRESS_TSAN ? 30 : 1500, MOST_PERMITS = 8 };
 
 #define KINDS(X) X(SEMAPHORE, "a semaphore") X(RESIZED, "resized") X(STOPPED, "stopped") X(BARRIER, "a barrier")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+#include "stress_crew.h"
 
-static enum kind kind;
-static weft_config cfg;
-static struct agent agents[MOST_AGENTS];
-static int n_agents;
-static long rounds[N_KINDS];
 static atomic_long acquired, timeouts, cancelled, refused, passed;
 
 /* ---- A semaphore ----------------------------------------------------------------------------------------------------- */
@@ -40,9 +32,9 @@ static long alone; /* plain: under all permits */
 static void
 describe(FILE *out)
 {
-    fprintf(out, "%s; %d workers and %d; %d permits, %d held, %zu available\n", kind_texts[kind], cfg.workers,
-            cfg.interactive, permits, atomic_load(&held), weft_semaphore_available(&semaphore));
-    agents_describe(out, agents, n_agents, NULL);
+    fprintf(out, "%d permits, %d held, %zu available; ", permits, atomic_load(&held),
+            weft_semaphore_available(&semaphore));
+    crew_describe(out);
 }
 
 static void
@@ -98,25 +90,19 @@ resize(struct agent *a)
 }
 
 static void
-add_agents(int n, void (*run)(struct agent *), int places, uint64_t *random)
-{
-    for (int k = 0; k < n; k++, n_agents++) agent_start(&agents[n_agents], n_agents, run, places, random);
-}
-
-static void
 check_semaphore(uint64_t *random)
 {
     int places = kind == STOPPED ? AGENT_THREAD : AGENT_PLACES;
     permits = 1 + stress_dice(random, MOST_PERMITS);
     atomic_store(&held, 0);
     if (weft_semaphore_init(&semaphore, (size_t)permits)) stress_die("no semaphore");
-    if (kind == RESIZED) add_agents(1, resize, places, random);
-    add_agents(2 + stress_dice(random, 16), use_semaphore, places, random);
+    if (kind == RESIZED) crew_start(1, resize, places, random);
+    crew_start(2 + stress_dice(random, 16), use_semaphore, places, random);
     if (kind == STOPPED) {
         stress_pause(stress_dice(random, 2000) * WEFT_US);
         stress_stop(true);
     }
-    for (int k = 0; k < n_agents; k++) agent_join(&agents[k], kind == STOPPED);
+    crew_join(kind == STOPPED);
     if (weft_semaphore_available(&semaphore) != (size_t)permits)
         stress_die("%zu permits of %d are back", weft_semaphore_available(&semaphore), permits);
     if (weft_semaphore_release(&semaphore, 1) != WEFT_EOVERFLOW) stress_die("a permit is held by nobody");
@@ -165,8 +151,8 @@ check_barrier(uint64_t *random)
     atomic_store(&parties, n);
     atomic_store(&serials, 0);
     if (weft_barrier_init(&barrier, (size_t)n)) stress_die("no barrier");
-    add_agents(n, pass_barrier, AGENT_PLACES, random);
-    for (int k = 0; k < n_agents; k++) agent_join(&agents[k], false);
+    crew_start(n, pass_barrier, AGENT_PLACES, random);
+    crew_join(false);
     if (atomic_load(&serials) != TURNS)
         stress_die("%d parties were the last, in %d turns", atomic_load(&serials), TURNS);
 }
@@ -175,20 +161,16 @@ static void
 run_round(unsigned number, uint64_t random)
 {
     (void)number;
-    kind = (enum kind)stress_dice(&random, N_KINDS);
-    cfg = stress_config(&random);
-    n_agents = 0;
-    stress_start(&cfg);
+    crew_begin(&random);
     if (kind == BARRIER) check_barrier(&random);
     else check_semaphore(&random);
-    stress_stop(kind != STOPPED);
-    rounds[kind]++;
+    crew_end(kind != STOPPED);
 }
 
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? "; " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out, "; %ld permits, %ld passed, %ld timed out, %ld cancelled, %ld refused", stress_counted(&acquired),
             stress_counted(&passed), stress_counted(&timeouts), stress_counted(&cancelled), stress_counted(&refused));
 }

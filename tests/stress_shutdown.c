@@ -24,10 +24,8 @@ enum { MOST_JOBS = 24, CODE = 7 };
     X(KEEPS, "keeps members")                                                                                          \
     X(CALLS, "has a call")                                                                                             \
     X(ABANDONS, "abandons a call")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+enum kind { KINDS(STRESS_NAME) N_KINDS };
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)};
 
 struct job {
     enum kind kind;

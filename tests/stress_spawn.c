@@ -16,10 +16,8 @@
 enum { MAX_CHILDREN = 24, MAX_THREADS = 4, CODE_BITS = 0x3fffffff, MAX_DEPTH = STRESS_TSAN ? 5 : 8 };
 
 #define MODES(X) X(RUN, "weft_run") X(START, "weft_start") X(SELF, "started by itself") X(STOP, "stopped half-way")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum mode { MODES(NAME) N_MODES };
-static const char *const mode_texts[] = {MODES(TEXT)};
+enum mode { MODES(STRESS_NAME) N_MODES };
+static const char *const mode_texts[] = {MODES(STRESS_TEXT)};
 
 /* What a task is given.  The rest of a node follows from these. */
 struct node {
@@ -432,7 +430,7 @@ run_round(unsigned number, uint64_t r)
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_MODES; i++) fprintf(out, "%s%s %ld", i ? ", " : "", mode_texts[i], rounds[i]);
+    stress_print_rounds(out, mode_texts, rounds, N_MODES);
     fprintf(out, "; %ld nodes, %ld timeouts, %ld wakes, %ld cancelled, %ld dropped, %ld short of memory",
             stress_counted(&nodes), stress_counted(&timeouts), stress_counted(&wakes), stress_counted(&cancellations),
             stress_counted(&drops), stress_counted(&shortages));

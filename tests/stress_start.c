@@ -19,10 +19,8 @@
 enum { MOST_THREADS = 6, ROOT_CODE = 5, CHILDREN = 6 };
 
 #define KINDS(X) X(FIRST, "first calls") X(CHURN, "churn") X(WORK, "work")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+enum kind { KINDS(STRESS_NAME) N_KINDS };
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)};
 
 static struct round {
     enum kind kind;
@@ -395,7 +393,7 @@ describe(FILE *out)
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? ", " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out,
             "; %ld starts, %ld stops, %ld runs, %ld too late; %ld spawned, %ld refused, %ld dropped, %ld cancelled, "
             "%ld dumps, %ld short of memory",

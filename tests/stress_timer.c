@@ -32,10 +32,8 @@ enum {
 
 #define KINDS(X)                                                                                                       \
     X(ALONE, "the wheel alone") X(CONTEST, "the wheel, contested") X(TASKS, "a runtime") X(IN_A_ROW, "in a row")
-#define NAME(name, text) name,
-#define TEXT(name, text) text,
-enum kind { KINDS(NAME) N_KINDS };
-static const char *const kind_texts[] = {KINDS(TEXT)};
+enum kind { KINDS(STRESS_NAME) N_KINDS };
+static const char *const kind_texts[] = {KINDS(STRESS_TEXT)};
 
 static enum kind kind;
 static uint64_t round_random;
@@ -458,7 +456,7 @@ describe(FILE *out)
 static void
 totals(FILE *out)
 {
-    for (int i = 0; i < N_KINDS; i++) fprintf(out, "%s%s %ld", i ? "; " : "", kind_texts[i], rounds[i]);
+    stress_print_rounds(out, kind_texts, rounds, N_KINDS);
     fprintf(out, " (%ld checked)", rows_checked);
     fprintf(out, "; %ld added, %ld deleted, %ld fired, %ld sleeps, %ld timeouts, %ld cancelled, %ld short of memory",
             stress_counted(&added), stress_counted(&deleted), stress_counted(&fired), stress_counted(&sleeps),
