@@ -264,7 +264,7 @@ $(B)/mutants/%: $(FAULT_OBJECTS) $(B)/mutants/%.o $(STATIC)
 
 $(B)/bench/%: $(B)/bench/%.c.o $(LINKS)
 	$(call say,LINK)
-	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..'
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/..' -lm
 
 $(B)/bench/context $(B)/bench/timers: $(B)/bench/%: $(B)/bench/%.c.o $(STATIC)
 	$(call say,LINK)

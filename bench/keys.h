@@ -24,21 +24,29 @@ keys_new(void)
     return k;
 }
 
+/* The keys must be sorted, and their sum as before. */
+static inline void
+keys_check(const struct keys *k, uint64_t sum)
+{
+    uint64_t sorted_sum = 0, wrong = 0;
+    for (size_t i = 0; i < k->n; i++) {
+        sorted_sum += k->x[i];
+        wrong += i > 0 && k->x[i - 1] > k->x[i];
+    }
+    bench_expect(wrong, 0, "keys out of order");
+    bench_expect(sorted_sum, sum, "sum of the keys");
+}
+
 static inline void
 sort_sample(struct bench_sample *s, void (*sort)(struct keys *))
 {
     struct keys k = keys_new();
-    uint64_t sum = 0, sorted_sum = 0, wrong = 0;
+    uint64_t sum = 0;
     for (size_t i = 0; i < k.n; i++) sum += k.x[i];
     int64_t begun = bench_now();
     sort(&k);
     s->values[0] = bench_since(begun, (double)k.n);
-    for (size_t i = 0; i < k.n; i++) {
-        sorted_sum += k.x[i];
-        wrong += i > 0 && k.x[i - 1] > k.x[i];
-    }
-    bench_expect(wrong, 0, "keys out of order");
-    bench_expect(sorted_sum, sum, "sum of the keys");
+    keys_check(&k, sum);
     free(k.x);
 }
 

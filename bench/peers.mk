@@ -57,9 +57,9 @@ found:
 
 # ---- How each is built -----------------------------------------------------------------------------------------------
 
-$(OUT)/libgomp: BUILD = $(GCC) $(C) -fopenmp -DRUNTIME='"libgomp"' -o $@ bench/peers/openmp.c
-# clang would make vector code of a loop that gcc does not: what is compared is the runtime library.
-$(OUT)/libomp: BUILD = $(CLANG) $(C) -fno-vectorize -fno-slp-vectorize -fopenmp=libomp -DRUNTIME='"libomp"' -o $@ bench/peers/openmp.c
+$(OUT)/libgomp: BUILD = $(GCC) $(C) -fopenmp -DRUNTIME='"libgomp"' -o $@ bench/peers/openmp.c -lm
+# clang would unroll a loop, and make vector code of it, where gcc does not: what is compared is the runtime library.
+$(OUT)/libomp: BUILD = $(CLANG) $(C) -fno-vectorize -fno-slp-vectorize -fno-unroll-loops -fopenmp=libomp -DRUNTIME='"libomp"' -o $@ bench/peers/openmp.c -lm
 $(OUT)/tbb: BUILD = $(CXX) $(CPP) $(shell $(PKG_CONFIG) --cflags tbb) -o $@ bench/peers/tbb.cpp \
     $(shell $(PKG_CONFIG) --libs tbb)
 $(OUT)/boost-fiber: BUILD = $(CXX) $(CPP) -o $@ bench/peers/fiber.cpp -lboost_fiber -lboost_context

@@ -28,12 +28,20 @@ resident(void)
     return (kilobytes(status, "VmRSS:") + kilobytes(status, "VmPTE:")) * 1024;
 }
 
+/* Bytes that there are without moving anything out of memory; without such a line, as many as anybody wants. */
+static inline double
+available(void)
+{
+    double kb = kilobytes("/proc/meminfo", "MemAvailable:");
+    return kb > 0 ? kb * 1024 : 1e300;
+}
+
 /* As many as are asked for, or as there is memory for. */
 static inline size_t
 affordable(size_t n)
 {
-    double available = kilobytes("/proc/meminfo", "MemAvailable:") * 1024;
-    while (available > 0 && (double)n * PROC_BYTES_EACH > available && n > 1000) n /= 2;
+    double bytes = available();
+    while ((double)n * PROC_BYTES_EACH > bytes && n > 1000) n /= 2;
     return n;
 }
 

@@ -1,5 +1,8 @@
 /* openmp.c - the benchmarks of trees and loops on OpenMP.  RUNTIME, a string: which runtime library it is. */
+#include "../matmul.h"
+#include "../mergesort.h"
 #include "../rest.h"
+#include "../uts.h"
 #include "../vector.h"
 #include "../work.h"
 
@@ -62,6 +65,69 @@ queens_task(void *arg)
     return 0;
 }
 
+static int
+uts_task(void *arg)
+{
+    struct uts_node *n = arg;
+    int count = uts_count(n);
+    if (count == 0) return uts_leaf(n);
+    struct uts_node *children = UTS_ROOM(count, struct uts_node);
+    for (int i = 0; i < count; i++) {
+        uts_child(n, i, &children[i]);
+#pragma omp task firstprivate(children, i)
+        uts_task(&children[i]);
+    }
+#pragma omp taskwait
+    uts_found(n, children, count);
+    uts_leave(count, children);
+    return 0;
+}
+
+static int
+matmul_task(void *arg)
+{
+    const struct matmul *m = arg;
+    if (m->n <= MATMUL_LEAF) return matmul_leaf(m);
+    for (int half = 0; half < 2; half++) {
+        struct matmul parts[4];
+        for (int i = 0; i < 4; i++) {
+            parts[i] = matmul_part(m, half, i);
+#pragma omp task shared(parts) firstprivate(i)
+            matmul_task(&parts[i]);
+        }
+#pragma omp taskwait
+    }
+    return 0;
+}
+
+static int
+merge_task(void *arg)
+{
+    const struct merge *m = arg;
+    struct merge low, high;
+    if (m->na + m->nb <= MERGE_RUN) return merge_leaf(m);
+    merge_split(m, &low, &high);
+#pragma omp task shared(low)
+    merge_task(&low);
+    merge_task(&high);
+#pragma omp taskwait
+    return 0;
+}
+
+static int
+merge_sort_task(void *arg)
+{
+    const struct merge_sort *s = arg;
+    if (s->n <= MERGE_RUN) return merge_sort_leaf(s);
+    struct merge_sort low = merge_half(s, 0), high = merge_half(s, 1);
+    struct merge m = merge_halves(s);
+#pragma omp task shared(low)
+    merge_sort_task(&low);
+    merge_sort_task(&high);
+#pragma omp taskwait
+    return merge_task(&m);
+}
+
 /* Runs the root of a tree on the whole team. */
 static int
 on_team(int (*fn)(void *), void *arg)
@@ -91,6 +157,24 @@ queens_root(void *arg)
     return on_team(queens_task, arg);
 }
 
+static int
+uts_search(void *arg)
+{
+    return on_team(uts_task, arg);
+}
+
+static int
+matmul_root(void *arg)
+{
+    return on_team(matmul_task, arg);
+}
+
+static int
+merge_sort_root(void *arg)
+{
+    return on_team(merge_sort_task, arg);
+}
+
 static void
 fib_tree(struct bench_sample *s)
 {
@@ -107,6 +191,30 @@ static void
 queens_tree(struct bench_sample *s)
 {
     queens_sample(s, queens_root);
+}
+
+static void
+uts_t1_tree(struct bench_sample *s)
+{
+    uts_t1_sample(s, uts_search);
+}
+
+static void
+uts_t3_tree(struct bench_sample *s)
+{
+    uts_t3_sample(s, uts_search);
+}
+
+static void
+matmul_tree(struct bench_sample *s)
+{
+    matmul_sample(s, matmul_root);
+}
+
+static void
+merge_sort_tree(struct bench_sample *s)
+{
+    merge_sample(s, merge_sort_root);
 }
 
 /* ---- Loops ------------------------------------------------------------------------------------------------------ */
@@ -209,6 +317,18 @@ static const struct bench_variant sky_variants[] = {
 static const struct bench_variant queens_variants[] = {
     {RUNTIME "-task", BENCH_ONE_AND_ALL, queens_tree},
 };
+static const struct bench_variant uts_t1_variants[] = {
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, uts_t1_tree},
+};
+static const struct bench_variant uts_t3_variants[] = {
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, uts_t3_tree},
+};
+static const struct bench_variant matmul_variants[] = {
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, matmul_tree},
+};
+static const struct bench_variant merge_variants[] = {
+    {RUNTIME "-task", BENCH_ONE_AND_ALL, merge_sort_tree},
+};
 static const struct bench_variant empty_variants[] = {
     {RUNTIME "-for", BENCH_ONE_AND_ALL, empty_loop},
 };
@@ -222,8 +342,10 @@ static const struct bench_variant start_variants[] = {{RUNTIME "-task", BENCH_SE
 static const struct bench_variant idle_variants[] = {{RUNTIME, BENCH_ONE_AND_ALL, idle}};
 static const struct bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
-    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
-    BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(uts_t1_values, uts_t1_variants, 2),
+    BENCH_GROUP(uts_t3_values, uts_t3_variants, 2), BENCH_GROUP(matmul_values, matmul_variants, 0),
+    BENCH_GROUP(merge_values, merge_variants, 2),   BENCH_GROUP(empty_values, empty_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 3),     BENCH_GROUP(sum_values, sum_variants, 3),
     BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };
 

@@ -1,6 +1,9 @@
 /* tbb.cpp - the benchmarks of trees and loops on oneTBB. */
 #include "../keys.h"
+#include "../matmul.h"
+#include "../mergesort.h"
 #include "../rest.h"
+#include "../uts.h"
 #include "../vector.h"
 #include "../work.h"
 
@@ -88,6 +91,65 @@ queens_group(void *arg)
     }
     tasks.wait();
     for (int i = 0; i < n; i++) q->solutions += next[i].solutions;
+    return 0;
+}
+
+int
+uts_group(void *arg)
+{
+    uts_node *n = static_cast<uts_node *>(arg);
+    int count = uts_count(n);
+    if (count == 0) return uts_leaf(n);
+    uts_node *children = UTS_ROOM(count, uts_node);
+    tbb::task_group tasks;
+    for (int i = 0; i < count; i++) {
+        uts_child(n, i, &children[i]);
+        tasks.run([child = &children[i]] { uts_group(child); });
+    }
+    tasks.wait();
+    uts_found(n, children, count);
+    uts_leave(count, children);
+    return 0;
+}
+
+int
+matmul_group(void *arg)
+{
+    const matmul *m = static_cast<const matmul *>(arg);
+    if (m->n <= MATMUL_LEAF) return matmul_leaf(m);
+    for (int half = 0; half < 2; half++) {
+        matmul parts[4];
+        tbb::task_group tasks;
+        for (int i = 0; i < 4; i++) {
+            parts[i] = matmul_part(m, half, i);
+            tasks.run([part = &parts[i]] { matmul_group(part); });
+        }
+        tasks.wait();
+    }
+    return 0;
+}
+
+void
+merge_invoke(const merge *m)
+{
+    merge low, high;
+    if (m->na + m->nb <= MERGE_RUN) {
+        merge_leaf(m);
+        return;
+    }
+    merge_split(m, &low, &high);
+    tbb::parallel_invoke([&] { merge_invoke(&low); }, [&] { merge_invoke(&high); });
+}
+
+int
+merge_sort_invoke(void *arg)
+{
+    const merge_sort *s = static_cast<const merge_sort *>(arg);
+    if (s->n <= MERGE_RUN) return merge_sort_leaf(s);
+    merge_sort low = merge_half(s, 0), high = merge_half(s, 1);
+    merge m = merge_halves(s);
+    tbb::parallel_invoke([&] { merge_sort_invoke(&low); }, [&] { merge_sort_invoke(&high); });
+    merge_invoke(&m);
     return 0;
 }
 
@@ -204,6 +266,18 @@ const bench_variant sky_variants[] = {
 const bench_variant queens_variants[] = {
     {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { queens_sample(s, queens_group); }},
 };
+const bench_variant uts_t1_variants[] = {
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { uts_t1_sample(s, uts_group); }},
+};
+const bench_variant uts_t3_variants[] = {
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { uts_t3_sample(s, uts_group); }},
+};
+const bench_variant matmul_variants[] = {
+    {"tbb-task_group", BENCH_ONE_AND_ALL, [](bench_sample *s) { matmul_sample(s, matmul_group); }},
+};
+const bench_variant merge_variants[] = {
+    {"tbb-parallel_invoke", BENCH_ONE_AND_ALL, [](bench_sample *s) { merge_sample(s, merge_sort_invoke); }},
+};
 const bench_variant empty_variants[] = {
     {"tbb-parallel_for", BENCH_ONE_AND_ALL, empty_loop},
 };
@@ -223,8 +297,10 @@ const bench_variant start_variants[] = {{"tbb-task_group", BENCH_SEVERAL, start_
 const bench_variant idle_variants[] = {{"tbb", BENCH_ONE_AND_ALL, idle}};
 const bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
-    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(empty_values, empty_variants, 0),
-    BENCH_GROUP(fill_values, fill_variants, 0),     BENCH_GROUP(sum_values, sum_variants, 0),
+    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(uts_t1_values, uts_t1_variants, 2),
+    BENCH_GROUP(uts_t3_values, uts_t3_variants, 2), BENCH_GROUP(matmul_values, matmul_variants, 0),
+    BENCH_GROUP(merge_values, merge_variants, 2),   BENCH_GROUP(empty_values, empty_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 3),     BENCH_GROUP(sum_values, sum_variants, 3),
     BENCH_GROUP(sort_values, sort_variants, 5),     BENCH_GROUP(scan_values, scan_variants, 0),
     BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };
