@@ -19,51 +19,23 @@
  *             pool: a worker that is woken counts as searching, and whoever relies on that must not be let down
  *   leave     a worker, and the scheduler stops: it leaves, and the counts come out even
  */
-#include "model_worker.h"
+#define MODEL_THIEVES
+#define MODEL_END
 
-#include "deadlock.h"
+#include "model_worker.h"
 
 #include "model_instance.h"
 
-static _Atomic uint32_t ran[TASKS];    /* a futex word for each task */
 static int partner[TASKS] = {0, 1, 2}; /* the task waits, running, until this one runs: does not, if that is itself */
 
-/* ---- What is below: no timers --------------------------------------------------------------------------------------- */
-
-int64_t
-weft__timers_next(void)
-{
-    return INT64_MAX;
-}
-
-void
-weft__timers_poll(void)
-{
-}
-
 /* ---- What is above: queues as in scheduler.c, tasks that only mark that they run ------------------------------------ */
-
-static void
-await(int task)
-{
-    while (load_acquire(&ran[task]) == 0) weft__futex_wait(&ran[task], 0, INT64_MAX);
-}
 
 static void
 run_task(struct worker *w, int task)
 {
     (void)w;
-    assert(load_relaxed(&ran[task]) == 0); /* nothing runs twice */
-    store_release(&ran[task], 1);
-    weft__futex_wake(&ran[task], WORKERS);
-    await(partner[task]);
-}
-
-int64_t
-weft__deadlock_look(struct deadlock_watch *d)
-{
-    (void)d;
-    return INT64_MAX;
+    mark(task);
+    await(&ran[partner[task]]);
 }
 
 bool
@@ -88,7 +60,7 @@ push_to(bool alone)
     workers[0].alone = alone;
     start(0, work);
     push(0, ANYWHERE);
-    await(0);
+    await(&ran[0]);
 }
 
 static void
@@ -111,7 +83,7 @@ push_own(void)
     start(1, work);
     weft__deque_push(&workers[0].deque, &tasks[0].run, 0);
     weft__idle_wake_one(workers[0].pool);
-    await(0);
+    await(&ran[0]);
 }
 
 static void
@@ -120,7 +92,7 @@ push_inbox(void)
     make_workers(1, false);
     start(0, work);
     push(0, 0);
-    await(0);
+    await(&ran[0]);
 }
 
 /* A worker that has looked everywhere, and that nothing interests any more once it has run something. */
@@ -146,7 +118,7 @@ find(void *arg)
     if (!weft__idle_search(w)) return NULL; /* somebody else searches: it was woken */
     explore_reached("a searcher finds something");
     weft__idle_found(w);
-    await(0);
+    await(&ran[0]);
     return NULL;
 }
 
@@ -158,7 +130,7 @@ push_while_finding(void)
     settle();
     start(0, find);
     push(0, ANYWHERE);
-    await(0);
+    await(&ran[0]);
 }
 
 /* The second task computes until the first runs. */
@@ -173,7 +145,7 @@ push_mixed(void)
     settle();
     push(1, 1);
     push(0, ANYWHERE);
-    await(0);
+    await(&ran[0]);
 }
 
 static void

@@ -20,7 +20,6 @@
 #include "scheduler.h"
 
 #include "futex.h"
-#include "timerq.h"
 #include "waiter.h"
 
 #include <weft/error.h>
@@ -30,19 +29,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MODEL_END
+
+#include "model_absent.h"
 #include "model_scope.h"
 #include "model_instance.h"
 
 enum { WORKERS = 2, TASKS = 1 };
 
 struct sched weft__sched;
-bool model_polls; /* nobody waits for a descriptor */
 
 static weft_task tasks[TASKS];
 static _Atomic uint32_t ran[TASKS];
 static pthread_t threads[WORKERS];
 
-/* ---- What is around: a clock that stands still, no timers, no stacks, no parked tasks -------------------------------- */
+/* ---- What is around: a clock that stands still, no stacks ------------------------------------------------------------ */
 
 int64_t
 weft__clock_now(void)
@@ -56,30 +57,11 @@ weft_now(void)
     return 1;
 }
 
-int64_t
-weft__timers_next(void)
-{
-    return INT64_MAX;
-}
-
-void
-weft__timers_poll(void)
-{
-}
-
 void
 weft__stack_each(void (*visit)(struct stack *s, void *arg), void *arg)
 {
     (void)visit;
     (void)arg;
-}
-
-void
-weft__ready(struct context *c, bool crowd)
-{
-    (void)c;
-    (void)crowd;
-    assert(!"nobody is parked");
 }
 
 /* What of spawn.c is not called. */
@@ -216,20 +198,6 @@ bool
 weft__work_visible(struct worker *w)
 {
     return !weft__inject_empty(&w->pool->inject) || load_relaxed(&own);
-}
-
-bool
-weft__steal(struct worker *w, struct entry *out, bool *again)
-{
-    (void)w, (void)out, (void)again;
-    return false;
-}
-
-bool
-weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out)
-{
-    (void)w, (void)watch, (void)now, (void)out;
-    return false;
 }
 
 void

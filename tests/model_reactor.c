@@ -19,7 +19,6 @@
 
 #include "model_worker.h"
 
-#include "deadlock.h"
 #include "reactor.h"
 
 #include <poll.h>
@@ -29,14 +28,6 @@
 #include "model_instance.h"
 
 enum { FD = 0 };
-
-static _Atomic uint32_t ran[TASKS];
-
-static void
-await(_Atomic uint32_t *word)
-{
-    while (load_acquire(word) == 0) weft__futex_wait(word, 0, INT64_MAX);
-}
 
 /* ---- The kernel ------------------------------------------------------------------------------------------------------ */
 
@@ -136,66 +127,13 @@ static void
 run_task(struct worker *w, int task)
 {
     (void)w;
-    assert(load_relaxed(&ran[task]) == 0);
-    store_release(&ran[task], 1);
-    weft__futex_wake(&ran[task], 1);
+    mark(task);
 }
 
 bool
 weft__work_visible(struct worker *w)
 {
     return !weft__inject_empty(&w->pool->inject) || !weft__inject_empty(&w->inbox);
-}
-
-bool
-weft__steal(struct worker *w, struct entry *out, bool *again)
-{
-    (void)w, (void)out, (void)again;
-    return false;
-}
-
-bool
-weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, struct entry *out)
-{
-    (void)w, (void)watch, (void)now, (void)out;
-    return false;
-}
-
-void
-weft__ready(struct context *c, bool crowd)
-{
-    (void)c, (void)crowd;
-    assert(!"only plain threads wait here");
-}
-
-int64_t
-weft__timers_next(void)
-{
-    return INT64_MAX;
-}
-
-void
-weft__timers_poll(void)
-{
-}
-
-int64_t
-weft__deadlock_look(struct deadlock_watch *d)
-{
-    (void)d;
-    return INT64_MAX;
-}
-
-bool
-weft__sched_progress(void)
-{
-    return false;
-}
-
-bool
-weft__sched_leaving(void)
-{
-    return false;
 }
 
 /* ---- The threads ---------------------------------------------------------------------------------------------------- */

@@ -21,9 +21,10 @@
  * Not here: two workers that make hand-offs at the same time, one of which relies on the flag of the other (why it is cleared
  * by an exchange): more than 10^7 executions.  tests/sim_weft.c plays that.
  */
-#include "model_worker.h"
+#define MODEL_TIMERS
+#define MODEL_THIEVES
 
-#include "deadlock.h"
+#include "model_worker.h"
 
 #include "waiter.h"
 
@@ -31,14 +32,8 @@
 
 enum { TICK = 1 << 13, LOOKS = 30 };
 
-static _Atomic uint32_t ran[TASKS], never;
+static _Atomic uint32_t never;
 static bool computes[TASKS]; /* the task runs until all is over */
-
-static void
-await(_Atomic uint32_t *word)
-{
-    while (load_acquire(word) == 0) weft__futex_wait(word, 0, INT64_MAX);
-}
 
 /* ---- Above ---------------------------------------------------------------------------------------------------------- */
 
@@ -46,9 +41,7 @@ static void
 run_task(struct worker *w, int task)
 {
     (void)w;
-    assert(load_relaxed(&ran[task]) == 0);
-    store_release(&ran[task], 1);
-    weft__futex_wake(&ran[task], 1);
+    mark(task);
     if (computes[task]) await(&never);
 }
 
@@ -76,33 +69,6 @@ weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, 
         *out = (struct entry){&c->run, 0};
         return true;
     }
-    return false;
-}
-
-void
-weft__ready(struct context *c, bool crowd)
-{
-    (void)c;
-    (void)crowd;
-    assert(!"only plain threads wait here");
-}
-
-int64_t
-weft__deadlock_look(struct deadlock_watch *d)
-{
-    (void)d;
-    return INT64_MAX;
-}
-
-bool
-weft__sched_progress(void)
-{
-    return false;
-}
-
-bool
-weft__sched_leaving(void)
-{
     return false;
 }
 

@@ -17,7 +17,6 @@
  */
 #include "model_worker.h"
 
-#include "deadlock.h"
 #include "shutdown.h"
 #include "waiter.h"
 
@@ -35,24 +34,11 @@ static _Atomic bool saw_break; /* so did a walk */
 
 /* ---- What is around -------------------------------------------------------------------------------------------------- */
 
-int64_t
-weft__timers_next(void)
-{
-    return INT64_MAX;
-}
-
 bool
 weft__work_visible(struct worker *w)
 {
     (void)w;
     return false;
-}
-
-int64_t
-weft__deadlock_look(struct deadlock_watch *d)
-{
-    (void)d;
-    return INT64_MAX;
 }
 
 bool

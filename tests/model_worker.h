@@ -10,12 +10,13 @@
 
 #include "clock.h"
 #include "futex.h"
-#include "timerq.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "model_absent.h"
 
 enum { WORKERS = 3, TASKS = 3, ANYWHERE = -1 };
 
@@ -25,9 +26,25 @@ static struct worker workers[WORKERS], *by_id[WORKERS];
 static int victims[WORKERS][WORKERS], rings[WORKERS][2];
 static pthread_t threads[WORKERS];
 static struct context tasks[TASKS];
+static _Atomic uint32_t ran[TASKS]; /* a futex word for each task: it has begun */
 
 /* The model's. */
 static void run_task(struct worker *w, int task);
+
+static inline void
+await(_Atomic uint32_t *word)
+{
+    while (load_acquire(word) == 0) weft__futex_wait(word, 0, INT64_MAX);
+}
+
+/* For run_task. */
+static inline void
+mark(int task)
+{
+    assert(load_relaxed(&ran[task]) == 0); /* nothing runs twice */
+    store_release(&ran[task], 1);
+    weft__futex_wake(&ran[task], WORKERS);
+}
 
 int64_t
 weft__stack_trim_next(void)
@@ -46,32 +63,6 @@ weft__stack_cache_flush(struct stack_cache *cache)
 {
     (void)cache;
 }
-
-#if defined(MODEL_REACTOR)
-bool model_polls = true;
-#else /* nobody waits for a descriptor */
-bool model_polls;
-_Atomic uint32_t weft__reactor_count;
-
-bool
-weft__reactor_unwatched(void)
-{
-    return false;
-}
-
-enum reactor_sleep
-weft__reactor_sleep(struct worker *w, int64_t deadline)
-{
-    (void)w, (void)deadline;
-    return REACTOR_NOT;
-}
-
-void
-weft__reactor_alarm(const struct worker *w)
-{
-    (void)w;
-}
-#endif
 
 /* In an order of scheduler.c, without what it does for fairness. */
 struct entry
