@@ -228,7 +228,5 @@ FAULT_SCENARIO(channel_crowd, F_ALL, "channels: each value that was put is taken
 
 FAULT_SCENARIO(channel_outside, F_ALL, "channels: the same with a plain thread in the middle of it")
 {
-    if (!fault_start(2, 0)) return;
-    crowds(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, crowds, NULL);
 }

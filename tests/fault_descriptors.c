@@ -94,9 +94,7 @@ FAULT_SCENARIO(descriptors_in_task, F_DESCRIPTORS,
 FAULT_SCENARIO(descriptors_outside, F_DESCRIPTORS,
                "every call that makes a task, on a plain thread, when the last descriptor is in use")
 {
-    if (!fault_start(1, 0)) return;
-    make_all(&runs);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(1, make_all, &runs);
 }
 
 FAULT_SCENARIO(descriptors_run, F_DESCRIPTORS,

@@ -117,6 +117,9 @@ bool fault_guarded(void);
 /* Starts, runs fn as a task, which must return 0 and arms the faults, and stops. */
 void fault_on_task(int workers, int interactive, weft_fn *fn);
 
+/* The same, with fn(arg) on the calling thread. */
+void fault_on_thread(int workers, weft_fn *fn, void *arg);
+
 /* Takes all free descriptors, so that the next spawn needs memory for more; gives them back. */
 void fault_hoard(void);
 void fault_unhoard(void);

@@ -134,6 +134,14 @@ fault_on_task(int workers, int interactive, weft_fn *fn)
     FAULT_CHECK(weft_stop() == 0);
 }
 
+void
+fault_on_thread(int workers, weft_fn *fn, void *arg)
+{
+    if (!fault_start(workers, 0)) return;
+    FAULT_CHECK(fn(arg) == 0);
+    FAULT_CHECK(weft_stop() == 0);
+}
+
 static int
 add(size_t begin, size_t end, void *acc, void *ctx)
 {

@@ -43,9 +43,7 @@ FAULT_SCENARIO(loops_in_task, F_ALL, "for: each iteration runs once, or the call
 
 FAULT_SCENARIO(loops_outside, F_ALL, "for: called by a plain thread")
 {
-    if (!fault_start(3, 0)) return;
-    loops(&runs);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(3, loops, &runs);
 }
 
 /* ---- Reductions ---- */
@@ -101,9 +99,7 @@ FAULT_SCENARIO(reductions_in_task, F_ALL, "reduce: the result is right, or untou
 
 FAULT_SCENARIO(reductions_outside, F_MEMORY, "reduce: called by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    reductions(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, reductions, NULL);
 }
 
 /* ---- Scans and sorts ---- */
@@ -190,9 +186,7 @@ FAULT_SCENARIO(scans_and_sorts_in_task, F_ALL,
 
 FAULT_SCENARIO(scans_and_sorts_outside, F_MEMORY, "scan, sort: called by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    scans_and_sorts(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, scans_and_sorts, NULL);
 }
 
 /* ---- Both ---- */
@@ -227,7 +221,5 @@ FAULT_SCENARIO(forks_in_task, F_ALL, "both: each side runs once, whether or not 
 
 FAULT_SCENARIO(forks_outside, F_ALL, "both: called by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    forks(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, forks, NULL);
 }

@@ -72,9 +72,7 @@ FAULT_SCENARIO(task_sets, F_ALL, "waitany, waitall: an end is told of, or there 
 
 FAULT_SCENARIO(task_sets_outside, F_ALL, "waitany, waitall: by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    sets(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, sets, NULL);
 }
 
 /* ---- Maps ---- */
@@ -131,9 +129,7 @@ FAULT_SCENARIO(maps_in_task, F_ALL,
 
 FAULT_SCENARIO(maps_outside, F_ALL, "map: called by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    maps(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, maps, NULL);
 }
 
 /* ---- Static loops ---- */
@@ -200,9 +196,7 @@ FAULT_SCENARIO(channel_loops_in_task, F_ALL, "for_each: each value once, by as m
 
 FAULT_SCENARIO(channel_loops_outside, F_ALL, "for_each: called by a plain thread")
 {
-    if (!fault_start(2, 0)) return;
-    channel_loops(NULL);
-    FAULT_CHECK(weft_stop() == 0);
+    fault_on_thread(2, channel_loops, NULL);
 }
 
 /* ---- Tickers ---- */

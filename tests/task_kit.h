@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <weft.h>
@@ -87,6 +88,38 @@ static inline void
 spin_until(_Atomic int *word, int value)
 {
     while (atomic_load(word) < value) sched_yield();
+}
+
+static inline double
+cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/* Waits until a tenth of a second costs next to nothing. */
+static inline void
+check_comes_to_rest(void)
+{
+    double used = 1;
+    for (int tries = 0; tries < 100 && used > 0.02; tries++) {
+        double before = cpu_seconds();
+        CHECK_INT(weft_sleep(100 * WEFT_MS), 0);
+        used = cpu_seconds() - before;
+    }
+    CHECK(used <= 0.02);
+}
+
+/* Starts, and stops while a task of fn(arg) waits, as soon as that has set *waiting; it returns 0. */
+static inline void
+stop_while_waiting(weft_fn *fn, void *arg, _Atomic int *waiting)
+{
+    CHECK_INT(weft_start(NULL), 0);
+    weft_task *t = spawned(fn, arg);
+    until(waiting, 1);
+    CHECK_INT(weft_stop(), 0);
+    CHECK_INT(weft_join(t), 0);
 }
 
 /* The order in which things happened; what is below length can be read when all have been noted. */

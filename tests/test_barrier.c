@@ -197,11 +197,7 @@ arrive_until_stopped(void *arg)
 TEST(barrier, cancelled, "a cancelled party stops waiting, and has not arrived")
 {
     struct stopped s = {.b = barrier_of(2)};
-    CHECK_INT(weft_start(NULL), 0);
-    weft_task *t = spawned(arrive_until_stopped, &s);
-    until(&s.waiting, 1);
-    CHECK_INT(weft_stop(), 0);
-    CHECK_INT(weft_join(t), 0);
+    stop_while_waiting(arrive_until_stopped, &s, &s.waiting);
     CHECK_INT(s.rc, WEFT_ECANCELED);
     CHECK_INT(weft_barrier_wait_until(&s.b, WEFT_NOW), WEFT_EAGAIN);
 }

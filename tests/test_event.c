@@ -369,11 +369,7 @@ TEST(event, cancelled, "a cancelled task stops waiting, and does not pass an eve
 {
     struct stopped s = {WEFT_EVENT_INIT, WEFT_EVENT_INIT, 0, 0, 0};
     weft_event_notify(&s.set);
-    CHECK_INT(weft_start(NULL), 0);
-    weft_task *t = spawned(wait_until_stopped, &s);
-    until(&s.waiting, 1);
-    CHECK_INT(weft_stop(), 0);
-    CHECK_INT(weft_join(t), 0);
+    stop_while_waiting(wait_until_stopped, &s, &s.waiting);
     CHECK_INT(s.rc, WEFT_ECANCELED);
     CHECK_INT(s.again, WEFT_ECANCELED);
     weft_event_notify(&s.never); /* the waiter has left no trace */

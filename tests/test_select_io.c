@@ -234,11 +234,7 @@ TEST(select_io, cancelled, "a cancellation ends a select with descriptors")
     int p[2];
     make_pipe(p);
     struct stopped s = {p[0], channel_of(0), 0, 0};
-    CHECK_INT(weft_start(NULL), 0);
-    weft_task *t = spawned(select_until_stopped, &s);
-    until(&s.waiting, 1);
-    CHECK_INT(weft_stop(), 0);
-    CHECK_INT(weft_join(t), 0);
+    stop_while_waiting(select_until_stopped, &s, &s.waiting);
     CHECK_INT(s.result, WEFT_ECANCELED);
     int64_t v = 0;
     CHECK_INT(weft_channel_put_until(s.quiet, &v, WEFT_NOW), WEFT_EAGAIN);

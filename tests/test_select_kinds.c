@@ -243,11 +243,7 @@ TEST(select_kinds, cancelled, "a cancelled select leaves no trace; the next is c
     int64_t out = 1;
     for (size_t n = 0; n <= 3; n++) {
         struct stopped s = {{WEFT_TAKE(c, NULL), WEFT_PUT(c, &out), WEFT_EVENT(&e)}, n, closed, 0, 0, 0};
-        CHECK_INT(weft_start(NULL), 0);
-        weft_task *t = spawned(select_until_stopped, &s);
-        until(&s.waiting, 1);
-        CHECK_INT(weft_stop(), 0);
-        CHECK_INT(weft_join(t), 0);
+        stop_while_waiting(select_until_stopped, &s, &s.waiting);
         CHECK_INT(s.result, WEFT_ECANCELED);
         CHECK_INT(s.again, WEFT_ECANCELED);
         CHECK_INT(weft_channel_len(c), 0);

@@ -406,11 +406,7 @@ acquire_until_stopped(void *arg)
 TEST(semaphore, cancelled, "a cancelled task stops waiting, and gets no permit any more")
 {
     struct stopped s = {.open = semaphore_of(1)};
-    CHECK_INT(weft_start(NULL), 0);
-    weft_task *t = spawned(acquire_until_stopped, &s);
-    until(&s.waiting, 1);
-    CHECK_INT(weft_stop(), 0);
-    CHECK_INT(weft_join(t), 0);
+    stop_while_waiting(acquire_until_stopped, &s, &s.waiting);
     CHECK_INT(s.rc, WEFT_ECANCELED);
     CHECK_INT(s.again, WEFT_ECANCELED);
     CHECK_INT(weft_semaphore_available(&s.open), 1);
