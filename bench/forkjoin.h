@@ -1,4 +1,4 @@
-/* forkjoin.h - the Fibonacci numbers by weft_spawn and weft_join, without a cut-off: what other ways to fork are compared with. */
+/* forkjoin.h - the Fibonacci numbers by weft_spawn and weft_join: what other ways to fork are compared with. */
 #ifndef FORKJOIN_H
 #define FORKJOIN_H
 

@@ -10,7 +10,8 @@
  * deadlines).  A scope remembers the epoch in which it last found nothing, and while the epoch stays the same a check
  * is two loads and a comparison.  After any cancellation, anywhere, each scope climbs once, to the first one around it
  * that has done so already; a cancellation that is found is remembered for ever.  Under a deadline a check compares the
- * clock with the earliest one, which is remembered likewise: a task that computes and checks is cancelled in time even if nobody polls the timers.
+ * clock with the earliest one, which is remembered likewise: a task that computes and checks is cancelled in time even if
+ * nobody polls the timers.
  *
  * Waking.  A context is listed in the scope in which it has parked, and stays listed when it goes on: only when it first
  * parks in another scope, and when its task ends, it moves.  A scope in which something is listed is linked to the one
@@ -47,7 +48,8 @@
  * Rejected.  Pushing the flag down to every scope: each open would write into a list.  Walking all stacks: each timeout of one
  * connection would visit all others.
  *
- * Checked.  tests/model_cancel.c (the park), tests/model_walk.c; tests/test_cancel.c, test_scope.c, test_deadline.c, tests/stress_cancel.c.
+ * Checked.  tests/model_cancel.c (the park), tests/model_walk.c; tests/test_cancel.c, test_scope.c, test_deadline.c,
+ * tests/stress_cancel.c.
  */
 #include "scope.h"
 

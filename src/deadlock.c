@@ -40,8 +40,8 @@
  * under ThreadSanitizer, which has a thread of its own); or where /proc cannot be read.
  *
  * Signal handlers.  Of what wakes tasks a handler may only call weft_shutdown: a program that has it called by a signal
- * (weft_shutdown_on) is not dead, and not looked at while it does.  One all of whose tasks wait, and which a handler of its own is to
- * end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
+ * (weft_shutdown_on) is not dead, and not looked at while it does.  One all of whose tasks wait, and which a handler of its
+ * own is to end, is reported unless it says WEFT_DEADLOCK=off.  The report changes nothing.
  *
  * Blocking calls (offload.c).  A thread that runs one is a thread like any other; one that is idle is a bystander: nothing but a
  * task can give it work.

@@ -42,8 +42,8 @@
  * place of its waiter has a descriptor of its own.
  *
  * Rejected.  An inner lock beside the word: its release would come after the mutex is free, when the memory may be gone.
- * Spinning before parking (Go, pthreads): where tasks outnumber workers, the worker has something better to do; where they do not, it
- * may be worth measuring.
+ * Spinning before parking (Go, pthreads): where tasks outnumber workers, the worker has something better to do; where they do
+ * not, it may be worth measuring.
  *
  * Checked.  tests/model_mutex.c, tests/test_mutex.c, tests/stress_mutex.c.
  */

@@ -44,8 +44,8 @@
  * Rejected.  An eventfd, or a thread that waits for it: one thread more in every program, or a worker that polls.  To cancel in the
  * handler, if no lock is held at that moment: nobody can know.
  *
- * Checked.  tests/model_shutdown.c: a sleeper, and two calls; each fence is needed.  tests/test_ladder.c, tests/test_ladder_signals.c,
- * tests/stress_shutdown.c.
+ * Checked.  tests/model_shutdown.c: a sleeper, and two calls; each fence is needed.  tests/test_ladder.c,
+ * tests/test_ladder_signals.c, tests/stress_shutdown.c.
  */
 #include "shutdown.h"
 

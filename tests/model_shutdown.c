@@ -3,8 +3,8 @@
  *
  * sources: shutdown.c idle.c deque.c inject.c clock.c fence.c futex.c
  *
- * What is marked is what cancel.c marks; the walk only notes what it sees of that.  A worker that sleeps while something is due is a
- * deadlock.
+ * What is marked is what cancel.c marks; the walk only notes what it sees of that.  A worker that sleeps while something is
+ * due is a deadlock.
  *
  * Instances:
  *   alone    a worker falls asleep, a plain thread calls                                       [alarm]

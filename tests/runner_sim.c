@@ -9,9 +9,9 @@
  *       -n SEEDS    how many seeds, from FIRST on; -t: and no more after so many seconds
  *       -f TEXT     only tests whose "suite/id: sentence" contains TEXT
  *
- * The seed decides everything: the test (they take turns, the scenarios more often), the number of workers and of cores, the strategy, every switch.
- * For a failure it prints what happened, where every thread was, and the command that repeats it.  Ends with the number of
- * tests that passed with all of their seeds, "N passed, N failed"; exits with 1 on failures. */
+ * The seed decides everything: the test (they take turns, the scenarios more often), the number of workers and of cores, the
+ * strategy, every switch.  For a failure it prints what happened, where every thread was, and the command that repeats it.
+ * Ends with the number of tests that passed with all of their seeds, "N passed, N failed"; exits with 1 on failures. */
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>

@@ -1,9 +1,9 @@
 /* stress_channel.c - random putters, takers, fetchers and waiters on random channels, with deadlines, closes and stops.
  *
  * In each round: a runtime; a channel of a random capacity and element size; agents, each a task (ordinary, sticky or
- * interactive) or a plain thread, that call what they are for in all its forms; and an end, which comes when the putters are through, or
- * before: by a close, by the end of a task that the channel is bound to, or by the stop of the runtime, which cancels
- * the agents.
+ * interactive) or a plain thread, that call what they are for in all its forms; and an end, which comes when the putters are
+ * through, or before: by a close, by the end of a task that the channel is bound to, or by the stop of the runtime, which
+ * cancels the agents.
  *
  * In every round each value is taken exactly once, by an agent or from what the channel still holds at the end, if its
  * putter was told that it was put; and never, if not.  What is fetched was put.  Every agent sees the values of one

@@ -375,7 +375,7 @@ TASK_TEST(io, reused, "a number that was closed and opened again behind Weft's b
     close_both(other);
 }
 
-/* ---- Connections -------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------------------------------- */
 
 static int
 listener(struct sockaddr_in *address)
@@ -464,7 +464,7 @@ TASK_TEST(io, echo, "clients and a server that answers them, over TCP")
     CHECK_INT(weft_close(fd), 0);
 }
 
-/* ---- Cancellation, by weft_stop ------------------------------------------------------------------------------------------- */
+/* ---- Cancellation, by weft_stop -------------------------------------------------------------------------------------- */
 
 static int
 wait_for_client(void *arg)
@@ -583,7 +583,7 @@ TASK_TEST(io, partial,
     close_both(ends);
 }
 
-/* ---- Processes, threads, forks ---------------------------------------------------------------------------------------------- */
+/* ---- Processes, threads, forks --------------------------------------------------------------------------------------- */
 
 TASK_TEST(io, process, "a wait for a process parks until it has ended, and says how")
 {
@@ -677,7 +677,7 @@ TASK_TEST(io, fork, "a child process may read and write as a plain thread; what 
     close_both(ends);
 }
 
-/* ---- Beside other work ------------------------------------------------------------------------------------------------------ */
+/* ---- Beside other work ----------------------------------------------------------------------------------------------- */
 
 static int
 yield_on(void *arg)
@@ -809,7 +809,7 @@ TEST(io, idle, "ten thousand sockets that somebody reads from, and on which noth
     free(ends);
 }
 
-/* ---- No descriptors left ---------------------------------------------------------------------------------------------------- */
+/* ---- No descriptors left --------------------------------------------------------------------------------------------- */
 
 /* A limit of two: there are none but stdin and stdout, which there are, whatever else is opened and closed at the same time (by
  * other workers that start, or look into /proc).  Not less: poll(2) goes by the limit, too. */

@@ -13,9 +13,9 @@ WEFT_BEGIN
 
 /* Writes text to the file descriptor fd: each worker with its queues; each task that has started, with its name, its
  * body and what it waits for; a cycle of tasks that wait for each other, if one is found; each plain thread that is
- * blocked in Weft; the tasks that have not started, counted, and some of them named.  Lines are written whole, several at a time; a full pipe is waited for, for
- * a second.  Async-signal-safe: it allocates nothing and waits for no lock; it needs 8 KiB of stack.  While it runs,
- * weft_stop does not return.
+ * blocked in Weft; the tasks that have not started, counted, and some of them named.  Lines are written whole, several
+ * at a time; a full pipe is waited for, for a second.  Async-signal-safe: it allocates nothing and waits for no lock;
+ * it needs 8 KiB of stack.  While it runs, weft_stop does not return.
  *   WEFT_EINVAL  fd cannot be written to
  *   WEFT_EAGAIN  fd is full, and was not emptied */
 WEFT_API int weft_dump(int fd);

@@ -5,9 +5,10 @@
  * to a thread of a pool, and parks the task until it has returned.
  *
  * Threads.   Every function may be called from tasks and from plain threads; several may read and write one descriptor at the
- *            same time.  On a plain thread weft_blocking and weft_blocking_abandon just call the function, whatever the limiter says: it blocks nobody else.  The function sees
- *            a thread that is not a worker: weft_current() is NULL there, what parks blocks it, and weft_fail records
- *            nothing.  Asynchronous signals are blocked on it.
+ *            same time.  On a plain thread weft_blocking and weft_blocking_abandon just call the function, whatever the
+ *            limiter says: it blocks nobody else.  From a task, the function sees a thread that is not a worker:
+ *            weft_current() is NULL there, what parks blocks it, and weft_fail records nothing.  Asynchronous signals are
+ *            blocked on it.
  *            Threads are created when there is none idle, at most as many as tokens are held; one that has had nothing to do
  *            for five seconds ends.  weft_stop, and the end of weft_run, wait for the calls that were not abandoned, and
  *            leave no thread but those which run what was abandoned; these end when it does.
