@@ -73,9 +73,13 @@ new_mapper(struct map *m, size_t first, struct mapper **out)
     if (!p) return WEFT_ENOMEM;
     *p = (struct mapper){.map = m, .first = first};
     int rc = weft_task_new(&p->task, run_mapper, p, NULL);
-    if (rc == 0) *out = p;
-    else free(p);
-    return rc;
+    if (rc < 0) {
+        free(p);
+        return rc;
+    }
+    weft__helper(p->task);
+    *out = p;
+    return 0;
 }
 
 static struct mapper *
@@ -174,6 +178,16 @@ begin(struct map *m, size_t wanted)
     return made > 0 ? 0 : rc;
 }
 
+/* Cancels p, and all that are in the list; who comes into it later is met when it is joined. */
+static void
+cancel_from(struct map *m, struct mapper *p)
+{
+    weft__acquire(&m->lock);
+    struct mapper *next = m->newest;
+    weft__unlock(&m->lock);
+    for (; p; p = next, next = p ? p->older : NULL) (void)weft_cancel(p->task); /* only the caller takes any out */
+}
+
 /* Joins all mappers.  The code of one that never began, or 0. */
 static int
 end(struct map *m)
@@ -181,6 +195,7 @@ end(struct map *m)
     int unbegun = 0;
     for (struct mapper *p; (p = take_newest(m)); free(p)) {
         bool stackless;
+        if (weft__helper_deserted(p->task)) cancel_from(m, p);
         int code = weft__join_always(p->task, &stackless);
         if (p->begun) continue;
         unbegun = code;
@@ -208,6 +223,7 @@ run_map(void *arg)
 {
     struct map *m = arg;
     size_t left;
+    if (m->batches == 0) return 0;
     int rc = m->ntasks_fn ? begin_by_turn(m) : 0;
     if (rc == 0) rc = begin(m, m->ntasks < m->batches ? m->ntasks : m->batches);
     if (rc == 0) rc = end(m);
@@ -239,9 +255,12 @@ weft_map(const void *in, size_t in_size, void *out, size_t out_size, size_t n,
          int (*f)(const void *in, void *out, size_t count, void *ctx), void *ctx, const weft_map_options *opt)
 {
     struct map m = {.in = in, .out = out, .in_size = in_size, .out_size = out_size, .n = n, .f = f, .ctx = ctx};
+    size_t bytes;
     if (!f || (n > 0 && ((!in && in_size > 0) || (!out && out_size > 0)))) return WEFT_EINVAL;
+    if (__builtin_mul_overflow(n, in_size > out_size ? in_size : out_size, &bytes) || bytes > PTRDIFF_MAX)
+        return WEFT_EINVAL;
     int rc = read_options(&m, opt);
-    if (rc < 0 || n == 0) return rc;
-    m.batches = (n - 1) / m.batch + 1;
+    if (rc < 0) return rc;
+    if (n > 0) m.batches = (n - 1) / m.batch + 1;
     return weft__parallel_call(&m.verdict, run_map, &m);
 }

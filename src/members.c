@@ -145,7 +145,7 @@ void
 weft__scope_outcome(weft_task *t, unsigned phase, int code)
 {
     struct scope *s = weft__task_scope(t);
-    if (!s->outer) return;
+    if (!s->outer || (load_relaxed(&t->flags) & TASK_HELPER)) return; /* relaxed: set before it was queued, or by us */
     if (phase == PHASE_CANCELLED) {
         store_relaxed(&s->interrupted, true); /* relaxed, as all here: the member's end orders it */
         store_relaxed(&s->eventful, true);

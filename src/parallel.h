@@ -24,13 +24,21 @@ struct verdict {
     struct failure *why; /* and what it gave to weft_fail, or NULL */
 };
 
-/* Runs fn(arg) in a task: the caller's own, or, for a plain thread, a new one, for which it waits.  fn returns 0: what
- * fails goes into v, which was zeroed.  0, the code of the verdict, or what weft_spawn said. */
+/* Runs fn(arg) in a task on an ordinary worker: the caller's own, or, for a plain thread or a task of the interactive pool, a
+ * helper, for which it waits.  fn returns 0: what fails goes into v, which was zeroed.  0, the code of the verdict, or what
+ * weft_spawn said. */
 int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
 
 /* Runs left(l) and right(r), perhaps at the same time; where that is impossible, one after the other.  index is where l
  * begins.  Neither runs if the caller is cancelled: then that is in v. */
 void weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, weft_fn *right, void *r);
+
+/* A helper (scheduler.h) that is scheduled: as weft_spawn. */
+int weft__helper_spawn(weft_task **out, weft_fn *fn, void *arg);
+
+/* Waits for the helper t.  true: it has not ended, and the caller is cancelled by itself, and not with its scope, which would
+ * have reached t: cancel t, and others like it.  Then join it by weft__join_always. */
+bool weft__helper_deserted(weft_task *t);
 
 /* The most iterations of a piece, where the grain of a range of that length is up to us. */
 size_t weft__parallel_grain(size_t length, size_t workers);

@@ -32,13 +32,13 @@ struct loop {
 };
 
 /* Not inlined: its callers switch contexts, and compilers look up once where errno is. */
-static weft__noinline void *
-allocate(size_t n, size_t size)
+static weft__noinline weft_task **
+allocate(size_t n)
 {
     int saved = errno;
-    void *p = weft__hook_fail() ? NULL : calloc(n, size);
+    weft_task **tasks = weft__hook_fail() ? NULL : calloc(n, sizeof *tasks);
     errno = saved;
-    return p;
+    return tasks;
 }
 
 /* The first in time is the one that counts: all are of index 0. */
@@ -68,9 +68,9 @@ static int
 consume(void *arg)
 {
     struct loop *loop = arg;
-    _Alignas(16) unsigned char small[SMALL];
+    _Alignas(WEFT_CACHE_LINE) unsigned char small[SMALL];
     size_t size = weft__channel_elem_size(loop->channel);
-    void *value = size > SMALL ? allocate(1, size) : small;
+    void *value = size > SMALL ? weft__parallel_block(size) : small;
     if (!value) return WEFT_ENOMEM;
     consume_into(loop, value);
     if (value != small) free(value);
@@ -84,13 +84,18 @@ run_loop(void *arg)
     weft_task *few[FEW], **tasks = few;
     size_t started = 0, others = loop->ntasks - 1;
     int ended = 0;
-    if (others > FEW) tasks = allocate(others, sizeof(weft_task *));
+    if (others > FEW) tasks = allocate(others);
     for (; tasks && started < others; started++) {
-        if (weft_spawn(&tasks[started], consume, loop) < 0) break;
+        if (weft__helper_spawn(&tasks[started], consume, loop) < 0) break;
     }
     int rc = consume(loop);
+    bool deserted = false;
     for (size_t k = 0; k < started; k++) {
         bool stackless;
+        if (!deserted && weft__helper_deserted(tasks[k])) {
+            deserted = true;
+            for (size_t i = k; i < started; i++) (void)weft_cancel(tasks[i]);
+        }
         ended += weft__join_always(tasks[k], &stackless) == 0;
     }
     if (tasks != few) free(tasks);

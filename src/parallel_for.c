@@ -70,10 +70,15 @@ take_failure(void)
     return why;
 }
 
+/* Gives it to the current task; a plain thread has no use for it. */
 static void
 put_failure(struct failure *why)
 {
     weft_task *t = weft_current();
+    if (!t) {
+        free(why);
+        return;
+    }
     free(t->failure);
     t->failure = why;
     or_acq_rel(&t->flags, TASK_LADEN); /* other bits may be set at the same time */
@@ -130,10 +135,33 @@ weft__parallel_fork(struct verdict *v, size_t index, weft_fn *left, void *l, wef
     make_up(v, index, &sides[1], code);
 }
 
+int
+weft__helper_spawn(weft_task **out, weft_fn *fn, void *arg)
+{
+    int rc = weft_task_new(out, fn, arg, NULL);
+    if (rc < 0) return rc;
+    weft__helper(*out);
+    rc = weft_schedule(*out);
+    if (rc < 0) weft_task_release(*out);
+    return rc;
+}
+
+bool
+weft__helper_deserted(weft_task *t)
+{
+    weft_task *pair[2] = {t, NULL};
+    if (weft_task_isdone(t)) return false;
+    /* who waits for one of several to fail runs none in place, where a cancellation of the caller would not reach it */
+    if (weft_waitall(pair, 2, WEFT_FAILFAST) != WEFT_ECANCELED) return false;
+    const weft_task *me = weft_current();
+    return me && (load_relaxed(&me->flags) & TASK_CANCEL); /* relaxed: the wait has found it */
+}
+
 struct call {
     struct verdict *verdict;
     weft_fn *fn;
     void *arg;
+    bool begun; /* read after the join */
 };
 
 static int
@@ -142,21 +170,34 @@ run_call(void *arg)
     struct call *c = arg;
     struct verdict *v = c->verdict;
     weft_task *caller = weft_current();
+    c->begun = true;
     v->caller = caller;
     v->scope = weft__task_scope(caller);
     if (!weft__verdict_reached(v, 0)) (void)c->fn(c->arg);
-    if (weft__unlikely(v->why)) put_failure(v->why);
-    return v->code;
+    return 0;
+}
+
+/* From a plain thread, or off the ordinary workers.  c is in the caller's frame: it is waited for, whatever happens. */
+static weft__noinline int
+call_elsewhere(struct call *c)
+{
+    weft_task *t;
+    bool stackless;
+    int code = weft__helper_spawn(&t, run_call, c);
+    if (code < 0) return code;
+    if (weft__helper_deserted(t)) (void)weft_cancel(t);
+    code = weft__join_always(t, &stackless);
+    return c->begun ? 0 : code;
 }
 
 int
 weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg)
 {
-    struct call c = {v, fn, arg};
-    if (weft__likely(weft_current())) return run_call(&c);
-    weft_task *task;
-    int code = weft_spawn(&task, run_call, &c);
-    return code < 0 ? code : weft_join(task);
+    struct call c = {v, fn, arg, false};
+    const struct worker *w = weft__worker();
+    int code = weft__likely(w && w->context && w->ordinary) ? run_call(&c) : call_elsewhere(&c);
+    if (weft__unlikely(v->why)) put_failure(v->why);
+    return code < 0 ? code : v->code;
 }
 
 /* Not inlined: its callers switch contexts, and compilers look up once where errno is, as if that were the same

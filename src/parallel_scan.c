@@ -25,7 +25,7 @@
 
 enum {
     LEAST = 64, /* elements between two questions */
-    SMALL = 128 /* bytes of an element for which a frame has room */
+    SMALL = 128 /* bytes of an element for which a frame has room, aligned as a block: for any type of such a size */
 };
 
 struct scan {
@@ -82,7 +82,7 @@ room(const struct scan *s, char *small)
 static bool
 scan_piece(struct scan *s, size_t begin, size_t end, bool goes_on)
 {
-    _Alignas(max_align_t) char small[SMALL];
+    _Alignas(WEFT_CACHE_LINE) char small[SMALL];
     char *value = room(s, small), *to = s->out + begin * s->size;
     const char *from = s->in + begin * s->size, *carry = to - (goes_on ? s->size : 0);
     if (!value) return false;
@@ -119,7 +119,7 @@ repair_piece(size_t begin, size_t end, void *ctx)
 {
     struct repair *r = ctx;
     struct scan *s = r->s;
-    _Alignas(max_align_t) char small[SMALL];
+    _Alignas(WEFT_CACHE_LINE) char small[SMALL];
     char *value = room(s, small), *to = s->out + begin * s->size;
     const char *carry = s->out + (r->from - 1) * s->size;
     if (!value) return WEFT_ENOMEM;

@@ -140,7 +140,7 @@ weft_sort_by(void *base, size_t n, const weft_sort_parts *parts, void *ctx)
     if (workers < 0) return workers;
     struct sort s = {.parts = parts, .ctx = ctx, .size = parts->size};
     s.share = workers == 1 ? SIZE_MAX : n / ((size_t)workers * SHARES) + LEAF;
-    _Alignas(max_align_t) char small[SMALL];
+    _Alignas(WEFT_CACHE_LINE) char small[SMALL]; /* as a block is */
     char *scratch = bytes > SMALL ? weft__parallel_block(bytes) : small;
     if (!scratch) return WEFT_ENOMEM;
     struct range all = {&s, base, scratch, n, false, false};
@@ -262,7 +262,7 @@ weft_sort(void *base, size_t n, size_t size, int (*compare)(const void *a, const
 {
     struct comparison c = {compare, ctx};
     if (!compare || size == 0 || (!base && n > 0)) return WEFT_EINVAL;
-    switch (size) {
+    switch (n > 0 ? size : 1) {
     case 1:
         return sort_1(base, n, &c);
     case 2:

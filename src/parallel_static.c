@@ -35,6 +35,7 @@ struct loop {
     weft_range_fn *body;
     void *ctx;
     size_t begin, end;
+    bool deserted; /* the chunks have been cancelled with the caller */
     struct verdict verdict;
 };
 
@@ -50,10 +51,16 @@ run_chunk(void *arg)
     return 0;
 }
 
+/* Joins the last of n chunks. */
 static void
-join_chunk(struct chunk *k)
+join_chunk(struct chunk *chunks, size_t n)
 {
+    struct chunk *k = &chunks[n - 1];
     bool stackless;
+    if (!k->loop->deserted && weft__helper_deserted(k->task)) {
+        k->loop->deserted = true;
+        while (n > 0) (void)weft_cancel(chunks[--n].task);
+    }
     int code = weft__join_always(k->task, &stackless);
     if (!k->begun) weft__verdict_fail(&k->loop->verdict, k->begin, code);
 }
@@ -72,7 +79,7 @@ run_chunks(struct loop *loop, struct chunk *chunks, size_t n)
         weft__verdict_fail(&loop->verdict, k->begin, rc);
         break;
     }
-    while (started > 0) join_chunk(&chunks[--started]);
+    for (; started > 0; started--) join_chunk(chunks, started);
 }
 
 /* Not inlined: its caller switches contexts, and compilers look up once where errno is. */

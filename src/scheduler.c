@@ -288,6 +288,7 @@ new_target(struct worker *w, struct entry e)
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (w->context) w->context->leaving = true;
     struct scope *scope = weft__task_scope(t);
+    if (t->fn == weft__both_second) or_acq_rel(&t->flags, TASK_HELPER); /* the fork of it had no time for that */
     weft__task_end_unrun(t, WEFT_ENOMEM);
     weft__scope_leave(scope, NULL);
     if (w->context) w->context->leaving = false;

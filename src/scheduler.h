@@ -146,8 +146,20 @@ void weft__sched_submit_to(struct worker *w, weft_task *t, struct worker *home);
 /* Schedules a new task: the phase NEW is the caller's to leave.  0, or WEFT_ESHUTDOWN and t is new as before. */
 int weft__spawn_submit(struct worker *w, weft_task *t);
 
-/* A sticky task of the caller's scope, scheduled on the ordinary worker number `place`.  Codes as for weft_spawn. */
+/* A helper, sticky, scheduled on the ordinary worker number `place`.  Codes as for weft_spawn. */
 int weft__spawn_on(weft_task **out, weft_fn *fn, void *arg, int place);
+
+/* Makes of t, which is new, a helper: a task that works for one that waits for it.  It has a place in its scope, and is
+ * cancelled with it, but is none of its members as far as the program can see: their limit, their outcome, weft_scope_next. */
+static inline void
+weft__helper(weft_task *t)
+{
+    /* relaxed: nobody else knows it */
+    store_relaxed(&t->flags, (load_relaxed(&t->flags) & ~(uint32_t)TASK_MEMBER) | TASK_HELPER);
+}
+
+/* Provided by parallel_both.c: what a forked second function runs as, a helper too. */
+int weft__both_second(void *arg);
 
 /* t has returned with a scope of its own open: reports that; returns the scope that t is a member of. */
 struct scope *weft__task_left_open(weft_task *t);

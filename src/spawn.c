@@ -168,6 +168,7 @@ weft__spawn_on(weft_task **out, weft_fn *fn, void *arg, int place)
     int rc = make(&m, out, fn, arg, &(weft_task_options){.flags = WEFT_STICKY});
     if (rc < 0) return rc;
     weft_task *t = *out;
+    weft__helper(t);
     rc = submit(m.worker, t, weft__sched.pools[POOL_DEFAULT].workers[place]);
     if (rc < 0) weft_task_release(t);
     return rc;

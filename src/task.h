@@ -46,7 +46,8 @@ enum { /* flags, above those of weft_task_options */
        TASK_PARKED = 1 << 15,   /* in weft_park, and not scheduled yet.  Under the lock */
        TASK_RESUMED = 1 << 16,  /* scheduled, and not back from weft_park yet.  Set under the lock */
        TASK_BRANCHED = 1 << 19, /* it has had a scope open that was linked (cancel.c) */
-       TASK_MEMBER = 1 << 20    /* of a scope that counts its members exactly (members.c) */
+       TASK_MEMBER = 1 << 20,   /* of a scope that counts its members exactly (members.c) */
+       TASK_HELPER = 1 << 21    /* it works for a task that waits for it: how it ends is that one's business alone */
 };
 
 enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };

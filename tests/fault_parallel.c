@@ -223,3 +223,74 @@ FAULT_SCENARIO(forks_outside, F_ALL, "both: called by a plain thread")
 {
     fault_on_thread(2, forks, NULL);
 }
+
+/* ---- In a scope: whatever is short, it is not cancelled for that ---- */
+
+static int
+meet_tile(size_t r0, size_t r1, size_t c0, size_t c1, void *ctx)
+{
+    (void)ctx;
+    weft_yield();
+    for (size_t r = r0; r < r1; r++)
+        for (size_t c = c0; c < c1; c++) atomic_fetch_add(&met[r * 20 + c], 1);
+    return 0;
+}
+
+static void
+tiles(void)
+{
+    for (int i = 0; i < LENGTH; i++) atomic_store(&met[i], 0);
+    bool all = fault_may(weft_for_2d(20, 20, 30, meet_tile, NULL));
+    for (int i = 0; i < LENGTH; i++) FAULT_CHECK(atomic_load(&met[i]) <= 1 && (!all || atomic_load(&met[i]) == 1));
+}
+
+struct large {
+    int numbers[50];
+};
+
+static int
+meet_large(void *value, void *ctx)
+{
+    (void)ctx;
+    weft_yield();
+    atomic_fetch_add(&met[((const struct large *)value)->numbers[7]], 1);
+    return 0;
+}
+
+/* More consumers than there are places for on the stack, and values that have none there either. */
+static void
+large_values(weft_channel *c)
+{
+    for (int i = 0; i < LENGTH; i++) atomic_store(&met[i], 0);
+    bool all = fault_may(weft_for_each(c, 20, meet_large, NULL));
+    for (int i = 0; i < 40; i++) FAULT_CHECK(atomic_load(&met[i]) <= 1 && (!all || atomic_load(&met[i]) == 1));
+}
+
+static int
+in_scope(void *arg)
+{
+    weft_scope s;
+    weft_channel *c;
+    (void)arg;
+    if (!FAULT_CHECK(weft_channel_new(&c, sizeof(struct large), 40) == 0)) return 0;
+    for (int i = 0; i < 40; i++) FAULT_CHECK(weft_channel_put(c, &(struct large){.numbers[7] = i}) == 0);
+    weft_channel_close(c, 0);
+    weft_scope_open(&s, 0, WEFT_FOREVER);
+    fault_arm();
+    loop(1, &runs);
+    tiles();
+    reduce(LARGE, &runs);
+    large_values(c);
+    atomic_store(&runs, 0);
+    FAULT_CHECK(weft_both(fork_two, (void *)5, fork_two, (void *)5) == 0);
+    FAULT_CHECK(atomic_load(&runs) == 64);
+    FAULT_CHECK(weft_check() == 0);
+    FAULT_CHECK(weft_scope_close(&s, 0) == 0);
+    weft_channel_release(c);
+    return 0;
+}
+
+FAULT_SCENARIO(loops_in_scope, F_ALL, "loops in a scope: a helper that cannot run is no failure of the scope")
+{
+    fault_on_task(3, 0, in_scope);
+}

@@ -1,8 +1,12 @@
 /* parallel.h - loops for numeric work.
  *
- * Threads.   Callable from everywhere; a plain thread blocks while the workers do the work.
+ * Threads.   Callable from everywhere.  The ordinary workers do the work: a plain thread, or a task of the interactive pool,
+ *            waits meanwhile for a task that makes the call for it (but weft_both: the first function runs where it is).
  * Ownership. ctx is passed on as it is.
  * Ordering.  What came before the call happens before every body; every body happens before the return.
+ * Scopes.    Bodies run in the caller's scope, and what they spawn becomes a member of it.  The tasks that help with a loop are
+ *            none, as far as one can see: a scope's limit, weft_scope_next, or a WEFT_RACE do not count them, and a body that
+ *            fails is the caller's business.  They are cancelled with the caller, be it by its scope or by weft_cancel.
  * Errors.    A body fails by returning a negative code.  Bodies that have not started by then are skipped; the call waits for
  *            those that have, and returns the code of the lowest index among the failures that happened.  Bodies may park;
  *            they must not throw past their end. */
@@ -21,7 +25,7 @@ typedef int weft_range_fn(size_t begin, size_t end, void *ctx);
 /* Calls body on pieces that together cover begin .. end - 1 exactly once, in parallel.  grain is the most iterations that one
  * call gets; 0: chosen by the runtime, split further only where a worker has nothing to do.                       [C]
  *   WEFT_EINVAL    body is NULL, or begin > end
- *   WEFT_ECANCELED the caller's scope was cancelled
+ *   WEFT_ECANCELED the caller was cancelled, by its scope or itself, here as below: also if the range is empty
  *   WEFT_ENOMEM    no memory to start tasks with; or what a body returned, or weft_start said, if it had to start */
 WEFT_API WEFT_MUSTUSE int weft_for(size_t begin, size_t end, size_t grain, weft_range_fn *body, void *ctx);
 
@@ -110,7 +114,8 @@ typedef struct weft_map_options {
  * are for waiting: for computing, weft_for costs less.  in and out may be the same.  opt NULL: the defaults.     [C]
  * After a failure nothing more is begun; the call waits for what has begun, and returns the code of the lowest index among
  * the failures that happened.  What is at out is then unspecified where f did not run.
- *   WEFT_EINVAL    f is NULL; in or out is, and its elements have a size; ntasks and ntasks_fn are both given
+ *   WEFT_EINVAL    f is NULL; in or out is, and its elements have a size; they are more than there can be; ntasks and ntasks_fn
+ *                  are both given, or opt is of a later library
  *   WEFT_ECANCELED the caller's scope was cancelled
  *   WEFT_ENOMEM    no memory for a single task, or not for the stack of one that had begun its part
  *   or what f returned, or weft_start said, if it had to start */
