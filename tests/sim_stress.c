@@ -28,6 +28,7 @@ STRESS_TEST(cancel, "stress: a round of cancellations against parks, ends, and e
 STRESS_TEST(channel, "stress: a round of random agents on a channel")
 STRESS_TEST(condition, "stress: a round of random waits and notifications on a condition")
 STRESS_TEST(mutex, "stress: a round of random agents on mutexes or rwlocks")
+STRESS_TEST(parallel, "stress: a round of random nests of loops, compared with a model")
 STRESS_TEST(deque, "stress: a round of an owner against thieves")
 STRESS_TEST(event, "stress: a round of events and onces")
 STRESS_TEST(semaphore, "stress: a round of semaphores and barriers")
