@@ -86,6 +86,31 @@ TASK_TEST(for_static, arguments, "for_static: an empty range calls nothing, and 
     for (int i = 0; i < WORKERS; i++) CHECK_INT(s.of[i].calls, 0);
 }
 
+/* Of a range that nobody could go through: what is there is counted in lengths. */
+static int
+add_length(size_t begin, size_t end, void *ctx)
+{
+    CHECK(begin < end);
+    atomic_fetch_add((_Atomic size_t *)ctx, end - begin);
+    return 0;
+}
+
+TASK_TEST(for_static, everything,
+          "for_static: a range may be as long as there are numbers; random ones are covered too")
+{
+    _Atomic size_t sum = 0;
+    unsigned state = test_seed();
+    CHECK_INT(weft_for_static(0, SIZE_MAX, add_length, &sum), 0);
+    CHECK(sum == SIZE_MAX);
+    for (int i = scaled(50); i > 0; i--) {
+        size_t begin = (size_t)dice(&state, 1u << 24) << 40, length = (size_t)dice(&state, 1u << 24)
+                                                                      << dice(&state, 38);
+        sum = 0;
+        CHECK_INT(weft_for_static(begin, begin + length, add_length, &sum), 0);
+        if (!CHECK(sum == length)) test__note("begin %zu, length %zu", begin, length);
+    }
+}
+
 static int
 see_inside(size_t begin, size_t end, void *ctx)
 {

@@ -292,9 +292,17 @@ TASK_TEST(map, arguments, "map: what cannot be is an error, and nothing is calle
     weft_map_options both = {.ntasks = 2, .ntasks_fn = always_three}, later = {.size = sizeof later + 1};
     CHECK_INT(weft_map(x, sizeof *x, x, sizeof *x, 3, count_call, &calls, &both), WEFT_EINVAL);
     CHECK_INT(weft_map(x, sizeof *x, x, sizeof *x, 3, count_call, &calls, &later), WEFT_EINVAL);
+    CHECK_INT(weft_map(x, SIZE_MAX / 2, x, 1, 3, count_call, &calls, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_map(x, 1, x, (size_t)PTRDIFF_MAX / 3 + 1, 3, count_call, &calls, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_map(x, 4, x, 4, SIZE_MAX, count_call, &calls, NULL), WEFT_EINVAL);
     CHECK_INT(calls, 0);
     CHECK_INT(weft_map(NULL, 0, NULL, 0, 50, count_call, &calls, NULL), 0);
     CHECK_INT(calls, 50);
+    CHECK_INT(weft_map(NULL, 0, NULL, 0, SIZE_MAX, count_call, &calls, &(weft_map_options){.batch = SIZE_MAX}), 0);
+    CHECK_INT(calls, 49);                                                               /* one call of so many: -1 */
+    weft_map_options early = {.size = offsetof(weft_map_options, batch), .batch = 100}; /* of a library that had none */
+    CHECK_INT(weft_map(NULL, 0, NULL, 0, 50, count_call, &calls, &early), 0);
+    CHECK_INT(calls, 99);
 }
 
 /* Fails at `at`, when all that come before it in their tasks have begun. */

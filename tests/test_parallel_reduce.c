@@ -1,4 +1,5 @@
 /* test_parallel_reduce.c - reductions: the same bits for any number of workers, the order kept, accumulators of all sizes. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "parallel_kit.h"
@@ -281,6 +282,33 @@ TEST(parallel_reduce, fails,
      "reduce: a failure is returned, what has not started is skipped, and the result is untouched")
 {
     for (int workers = 1; workers <= 4; workers++) CHECK_INT(run_on(workers, reduce_failing, &workers), 0);
+}
+
+static int
+reduce_failing_thrice(void *arg)
+{
+    static const double nothing;
+    double result;
+    return weft_reduce(0, 500, 1, &(weft_reduction){sizeof nothing, &nothing, fail_map, combine_nothing}, arg, &result);
+}
+
+/* Those that fail wait for each other, so each must be in a part of its own: one in sixteen is forked, unless there is a single
+ * worker. */
+TASK_TEST(parallel_reduce, lowest_failure,
+          "reduce: of several failures the lowest index counts, with its code and its text")
+{
+    unsigned state = test_seed();
+    for (int i = scaled(100); i > 0; i--) {
+        struct failing f = {.count = weft_nworkers() > 1 ? 3 : 1};
+        for (int k = 0; k < 3; k++) f.fails[k] = (size_t)k * 167 + dice(&state, 100);
+        weft_task *t = spawned(reduce_failing_thrice, &f);
+        CHECK_INT(weft_wait(t), WEFT_ECHILD);
+        CHECK_INT(weft_task_error(t), -1000 - (int)f.fails[0]);
+        char text[32];
+        snprintf(text, sizeof text, "iteration %zu", f.fails[0]);
+        CHECK_STR(weft_task_message(t), text);
+        weft_task_release(t);
+    }
 }
 
 static int

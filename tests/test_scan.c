@@ -117,6 +117,31 @@ TASK_TEST(scan, sizes, "scan: elements of any size")
     free(v);
 }
 
+static void
+add_bytes(void *into, const void *from, void *ctx)
+{
+    unsigned char *a = into;
+    const unsigned char *b = from;
+    for (size_t k = 0; k < *(size_t *)ctx; k++) a[k] = (unsigned char)(a[k] + b[k]);
+}
+
+TASK_TEST(scan, random_sizes, "scan: random lengths of elements of random sizes")
+{
+    unsigned state = test_seed();
+    for (int i = scaled(60); i > 0; i--) {
+        size_t size = 1 + dice(&state, 200), n = dice(&state, 1500);
+        unsigned char *in = malloc(n * size + 1), *out = malloc(n * size + 1);
+        if (CHECK(in && out)) {
+            for (size_t k = 0; k < n * size; k++) in[k] = (unsigned char)dice(&state, 256);
+            CHECK_INT(weft_scan(out, in, n, size, add_bytes, &size), 0);
+            for (size_t k = size; k < n * size; k++) in[k] = (unsigned char)(in[k] + in[k - size]);
+            if (!CHECK(memcmp(in, out, n * size) == 0)) test__note("%zu elements of %zu bytes", n, size);
+        }
+        free(in);
+        free(out);
+    }
+}
+
 /* With a step in which every worker must take part: what they take is repaired. */
 struct party {
     struct gathering gathering;
@@ -159,6 +184,9 @@ TASK_TEST(scan, arguments, "scan: what cannot be is an error; nothing to do is n
     CHECK_INT(weft_scan(NULL, v, 2, 8, add, NULL), WEFT_EINVAL);
     CHECK_INT(weft_scan(v, NULL, 2, 8, add, NULL), WEFT_EINVAL);
     CHECK_INT(weft_scan(v, v, SIZE_MAX / 4, 8, add, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_scan(v, v, SIZE_MAX, SIZE_MAX, add, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_scan(v, v, (size_t)PTRDIFF_MAX / 8 + 1, 8, add, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_scan(v, v, 2, (size_t)PTRDIFF_MAX, add, NULL), WEFT_EINVAL);
     CHECK(v[0] == 1 && v[1] == 2);
 }
 

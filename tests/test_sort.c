@@ -296,6 +296,28 @@ TASK_TEST(sort, cancelled, "sort: a cancellation ends it, wherever it is, and no
     }
 }
 
+static void
+run_nothing(void *base, void *scratch, size_t n, bool in_scratch, void *ctx)
+{
+    (void)base, (void)scratch, (void)n, (void)in_scratch, (void)ctx;
+    CHECK(false);
+}
+
+static void
+merge_nothing(void *to, const void *a, size_t na, const void *b, size_t nb, void *ctx)
+{
+    (void)to, (void)a, (void)na, (void)b, (void)nb, (void)ctx;
+    CHECK(false);
+}
+
+static size_t
+rank_nothing(const void *a, size_t na, const void *b, size_t nb, size_t k, void *ctx)
+{
+    (void)a, (void)na, (void)b, (void)nb, (void)ctx;
+    CHECK(false);
+    return k;
+}
+
 TASK_TEST(sort, arguments, "sort: what cannot be is an error; nothing to sort is not")
 {
     struct record v[2] = {{2, 0}, {1, 1}};
@@ -306,8 +328,20 @@ TASK_TEST(sort, arguments, "sort: what cannot be is an error; nothing to sort is
     CHECK_INT(weft_sort(NULL, 2, 8, compare_records, NULL), WEFT_EINVAL);
     CHECK_INT(weft_sort(v, SIZE_MAX / 4, 8, compare_records, NULL), WEFT_EINVAL);
     CHECK_INT(weft_sort(v, SIZE_MAX / 4, 12, compare_records, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_sort(v, (size_t)PTRDIFF_MAX / 8 + 1, 8, compare_records, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_sort(v, (size_t)PTRDIFF_MAX / 12 + 1, 12, compare_records, NULL), WEFT_EINVAL);
+    CHECK_INT(weft_sort(v, (size_t)PTRDIFF_MAX, 1, compare_records, NULL), WEFT_ENOMEM);
+    CHECK_INT(weft_sort(v, (size_t)PTRDIFF_MAX / 5, 5, compare_records, NULL), WEFT_ENOMEM);
+    for (size_t size = 1; size < 50; size++) CHECK_INT(weft_sort(NULL, 0, size, compare_records, NULL), 0);
     CHECK_INT(weft_sort_by(v, 2, NULL, NULL), WEFT_EINVAL);
-    CHECK_INT(weft_sort_by(v, 2, &(weft_sort_parts){.size = 8}, NULL), WEFT_EINVAL);
+    for (int missing = 0; missing < 5; missing++) {
+        weft_sort_parts parts = {8, run_nothing, merge_nothing, rank_nothing};
+        if (missing == 0) parts.size = 0;
+        if (missing == 1) parts.run = NULL;
+        if (missing == 2) parts.merge = NULL;
+        if (missing == 3) parts.rank = NULL;
+        CHECK_INT(weft_sort_by(missing == 4 ? NULL : v, 2, &parts, NULL), WEFT_EINVAL);
+    }
     CHECK(v[0].key == 2 && v[1].key == 1);
     CHECK_INT(weft_sort(v, 2, 8, compare_records, NULL), 0);
     CHECK(v[0].key == 1 && v[1].key == 2);
