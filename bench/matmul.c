@@ -82,6 +82,6 @@ static const struct bench_variant variants[] = {
     {"pthread", BENCH_TWIN, threads},
     {"spawn+join", BENCH_ONE_AND_ALL, spawn_and_join},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(matmul_values, variants, 0)};
+static const struct bench_group groups[] = {BENCH_GROUP(matmul_values, variants, 2)};
 
 BENCH_MAIN(groups)

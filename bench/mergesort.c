@@ -80,6 +80,6 @@ static const struct bench_variant variants[] = {
     {"pthread", BENCH_TWIN, threads},
     {"both", BENCH_ONE_AND_ALL, both},
 };
-static const struct bench_group groups[] = {BENCH_GROUP(merge_values, variants, 2)};
+static const struct bench_group groups[] = {BENCH_GROUP(merge_values, variants, 1)};
 
 BENCH_MAIN(groups)

@@ -18,8 +18,9 @@ GO ?= go
 PKG_CONFIG ?= pkg-config
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
-C := -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS)
-CPP := -std=c++17 -D_GNU_SOURCE $(WARNINGS) $(CXXFLAGS) -pthread
+ALIGN := -falign-loops=64
+C := -std=c11 -D_GNU_SOURCE $(WARNINGS) $(ALIGN) $(CFLAGS)
+CPP := -std=c++17 -D_GNU_SOURCE $(WARNINGS) $(ALIGN) $(CXXFLAGS) -pthread
 SOURCES := $(wildcard bench/*.h bench/peers/*.c bench/peers/*.cpp bench/peers/go/*.go) bench/peers.mk
 
 # ---- What is found: "yes", or nothing --------------------------------------------------------------------------------

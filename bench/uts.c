@@ -107,8 +107,8 @@ static const struct bench_variant t3_variants[] = {
     {"scope", BENCH_ONE_AND_ALL, t3_by_scope},
 };
 static const struct bench_group groups[] = {
-    BENCH_GROUP(uts_t1_values, t1_variants, 2),
-    BENCH_GROUP(uts_t3_values, t3_variants, 2),
+    BENCH_GROUP(uts_t1_values, t1_variants, 1),
+    BENCH_GROUP(uts_t3_values, t3_variants, 1),
 };
 
 BENCH_MAIN(groups)

@@ -43,7 +43,7 @@ static int
 fill_range(size_t begin, size_t end, void *ctx)
 {
     double *x = ((struct vector *)ctx)->x;
-    for (size_t i = begin; i < end; i++) x[i] = (double)(int64_t)(i & 1023);
+    for (size_t i = begin; i < end; i++) x[i] = (double)(int32_t)(i & 1023);
     return 0;
 }
 

@@ -297,10 +297,10 @@ const bench_variant start_variants[] = {{"tbb-task_group", BENCH_SEVERAL, start_
 const bench_variant idle_variants[] = {{"tbb", BENCH_ONE_AND_ALL, idle}};
 const bench_group groups[] = {
     BENCH_GROUP(fib_values, fib_variants, 0),       BENCH_GROUP(sky_values, sky_variants, 0),
-    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(uts_t1_values, uts_t1_variants, 2),
-    BENCH_GROUP(uts_t3_values, uts_t3_variants, 2), BENCH_GROUP(matmul_values, matmul_variants, 0),
-    BENCH_GROUP(merge_values, merge_variants, 2),   BENCH_GROUP(empty_values, empty_variants, 0),
-    BENCH_GROUP(fill_values, fill_variants, 3),     BENCH_GROUP(sum_values, sum_variants, 3),
+    BENCH_GROUP(queens_values, queens_variants, 0), BENCH_GROUP(uts_t1_values, uts_t1_variants, 1),
+    BENCH_GROUP(uts_t3_values, uts_t3_variants, 1), BENCH_GROUP(matmul_values, matmul_variants, 2),
+    BENCH_GROUP(merge_values, merge_variants, 1),   BENCH_GROUP(empty_values, empty_variants, 0),
+    BENCH_GROUP(fill_values, fill_variants, 2),     BENCH_GROUP(sum_values, sum_variants, 2),
     BENCH_GROUP(sort_values, sort_variants, 5),     BENCH_GROUP(scan_values, scan_variants, 0),
     BENCH_GROUP(start_values, start_variants, 0),   BENCH_GROUP(idle_values, idle_variants, 1),
 };

@@ -67,7 +67,7 @@ func vectorSum(n int) uint64 {
 
 // The first pass touches the pages and is not counted.
 func fillLoop() []float64 {
-	x := make([]float64, size(10000000, 1000000))
+	x := make([]float64, size(100000000, 1000000))
 	fill(x)
 	begun := time.Now()
 	for i := 0; i < vectorPasses; i++ {
@@ -79,7 +79,7 @@ func fillLoop() []float64 {
 }
 
 func sumLoop() []float64 {
-	x, total := make([]float64, size(10000000, 1000000)), 0.0
+	x, total := make([]float64, size(100000000, 1000000)), 0.0
 	fill(x)
 	sum(x)
 	begun := time.Now()

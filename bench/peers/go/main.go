@@ -78,10 +78,10 @@ func groups() []group {
 		{[]value{{"uts-t1", "ns", "node"}}, "go-waitgroup", both, 1, utsT1},
 		{[]value{{"uts-t3", "ns", "node"}}, "go-waitgroup", both, 1, utsT3},
 		{[]value{{"matmul", "ms", "product"}}, "go-waitgroup", both, 1, multiply},
-		{[]value{{"mergesort", "ns", "key"}}, "go-waitgroup", both, 2, sortByMerging},
+		{[]value{{"mergesort", "ns", "key"}}, "go-waitgroup", both, 1, sortByMerging},
 		of("loop-empty", "loop", "go-waitgroup", emptyLoop),
-		of("loop-fill", "element", "go-waitgroup", fillLoop),
-		of("loop-sum", "element", "go-waitgroup", sumLoop),
+		{[]value{{"loop-fill", "ns", "element"}}, "go-waitgroup", both, 1, fillLoop},
+		{[]value{{"loop-sum", "ns", "element"}}, "go-waitgroup", both, 1, sumLoop},
 		yields,
 		of("channel-pingpong", "round trip", "go-unbuffered", pingpong),
 		of("channel-stream", "value", "go-unbuffered", func() []float64 {
