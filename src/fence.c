@@ -14,6 +14,7 @@ enum { REGISTER_PRIVATE_EXPEDITED = 1 << 4, PRIVATE_EXPEDITED = 1 << 3 };
 enum { TRIES = 1000 };
 
 bool weft__fence_asymmetric;
+_Atomic bool weft__fence_registered;
 
 /* A negative errno, or what the kernel says. */
 static long
@@ -30,6 +31,9 @@ void
 weft__fence_init(void)
 {
     weft__fence_asymmetric = membarrier(REGISTER_PRIVATE_EXPEDITED) == 0;
+    store_relaxed(&weft__fence_registered,
+                  weft__fence_asymmetric); /* relaxed, as where it is read: the fences order it */
+    weft__fence();
 }
 
 /* ENOMEM: the kernel had no room for a set of processors (since Linux 5.4 it says so), which passes.  There is no other way
@@ -39,7 +43,7 @@ weft__fence_heavy(void)
 {
     long result = 0;
     weft__fence();
-    if (!weft__fence_asymmetric) return;
+    if (!load_relaxed(&weft__fence_registered)) return; /* relaxed: see fence.h */
     for (int tries = 0; (result = membarrier(PRIVATE_EXPEDITED)) == -ENOMEM && tries < TRIES; tries++) sched_yield();
     if (result == -ENOMEM) weft__panic("membarrier(2): the kernel is out of memory, and stays so");
     /* Registered, so any other error comes from a seccomp filter that came later. */

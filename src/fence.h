@@ -12,8 +12,13 @@
 #include "atomic.h"
 #include "bits.h"
 
-/* Set once by weft__fence_init, before there is a second thread that fences. */
+/* For the light side: tasks, and who wakes them.  They have heard of the runtime, before whose start weft__fence_init sets it. */
 extern bool weft__fence_asymmetric;
+
+/* The same for the heavy side, which is also a plain thread that cancels, and may know of no start: it reads the old value, and
+ * fences by itself.  Then that fence came before the one at the end of weft__fence_init, and so before all that the light
+ * side does after the start: that sees what was stored before the heavy fence. */
+extern _Atomic bool weft__fence_registered;
 
 void weft__fence_init(void);
 

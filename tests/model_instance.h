@@ -26,6 +26,7 @@ main(void)
 {
     const struct instance *i = &instances[explore_case];
     weft__fence_asymmetric = !i->symmetric;
+    store_relaxed(&weft__fence_registered, !i->symmetric);
     i->run();
     return 0;
 }
