@@ -157,6 +157,15 @@ weft__helper_deserted(weft_task *t)
     return me && (load_relaxed(&me->flags) & TASK_CANCEL); /* relaxed: the wait has found it */
 }
 
+/* The call, in the task `caller`. */
+static inline void
+run_for(weft_task *caller, struct verdict *v, weft_fn *fn, void *arg)
+{
+    v->caller = caller;
+    v->scope = weft__task_scope(caller);
+    if (!weft__verdict_reached(v, 0)) (void)fn(arg);
+}
+
 struct call {
     struct verdict *verdict;
     weft_fn *fn;
@@ -168,34 +177,32 @@ static int
 run_call(void *arg)
 {
     struct call *c = arg;
-    struct verdict *v = c->verdict;
-    weft_task *caller = weft_current();
     c->begun = true;
-    v->caller = caller;
-    v->scope = weft__task_scope(caller);
-    if (!weft__verdict_reached(v, 0)) (void)c->fn(c->arg);
+    run_for(weft_current(), c->verdict, c->fn, c->arg);
     return 0;
 }
 
-/* From a plain thread, or off the ordinary workers.  c is in the caller's frame: it is waited for, whatever happens. */
+/* From a plain thread, or off the ordinary workers.  The call is in the caller's frame: it is waited for, whatever happens. */
 static weft__noinline int
-call_elsewhere(struct call *c)
+call_elsewhere(struct verdict *v, weft_fn *fn, void *arg)
 {
     weft_task *t;
     bool stackless;
-    int code = weft__helper_spawn(&t, run_call, c);
+    struct call c = {v, fn, arg, false};
+    int code = weft__helper_spawn(&t, run_call, &c);
     if (code < 0) return code;
     if (weft__helper_deserted(t)) (void)weft_cancel(t);
     code = weft__join_always(t, &stackless);
-    return c->begun ? 0 : code;
+    return c.begun ? 0 : code;
 }
 
 int
 weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg)
 {
-    struct call c = {v, fn, arg, false};
-    const struct worker *w = weft__worker();
-    int code = weft__likely(w && w->context && w->ordinary) ? run_call(&c) : call_elsewhere(&c);
+    const struct worker *w = weft__worker_fast();
+    int code = 0;
+    if (weft__likely(w && w->context && w->ordinary)) run_for(w->context->task, v, fn, arg);
+    else code = call_elsewhere(v, fn, arg);
     if (weft__unlikely(v->why)) put_failure(v->why);
     return code < 0 ? code : v->code;
 }
