@@ -24,8 +24,8 @@ struct verdict {
     struct failure *why; /* and what it gave to weft_fail, or NULL */
 };
 
-/* Runs fn(arg) in a task on an ordinary worker: the caller's own, or, for a plain thread or a task of the interactive pool, a
- * helper, for which it waits.  fn returns 0: what fails goes into v, which was zeroed.  0, the code of the verdict, or what
+/* Runs fn(arg) in a task on an ordinary worker: the caller's own, or, for a plain thread or a task that is of the
+ * interactive pool or has WEFT_FPENV, a helper, for which it waits.  fn returns 0: what fails goes into v, which was zeroed.  0, the code of the verdict, or what
  * weft_spawn said. */
 int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
 

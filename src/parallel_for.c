@@ -182,7 +182,7 @@ run_call(void *arg)
     return 0;
 }
 
-/* From a plain thread, or off the ordinary workers.  The call is in the caller's frame: it is waited for, whatever happens. */
+/* From a plain thread, off the ordinary workers, or with WEFT_FPENV.  The call is in the caller's frame: it is waited for, whatever happens. */
 static weft__noinline int
 call_elsewhere(struct verdict *v, weft_fn *fn, void *arg)
 {
@@ -201,7 +201,8 @@ weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg)
 {
     const struct worker *w = weft__worker_fast();
     int code = 0;
-    if (weft__likely(w && w->context && w->ordinary)) run_for(w->context->task, v, fn, arg);
+    /* what has control words of its own would give them to some bodies and not to others */
+    if (weft__likely(w && w->context && w->ordinary && !w->context->fpenv)) run_for(w->context->task, v, fn, arg);
     else code = call_elsewhere(v, fn, arg);
     if (weft__unlikely(v->why)) put_failure(v->why);
     return code < 0 ? code : v->code;

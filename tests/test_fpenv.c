@@ -57,6 +57,55 @@ yield_rounding_as_usual(void *arg)
     return 0;
 }
 
+static int
+look_at_rounding(size_t begin, size_t end, void *ctx)
+{
+    if (rounding() != FE_TONEAREST) atomic_fetch_add((_Atomic int *)ctx, (int)(end - begin));
+    return 0;
+}
+
+static int
+sum_thirds(size_t begin, size_t end, void *acc, void *ctx)
+{
+    (void)ctx;
+    for (size_t i = begin; i < end; i++) *(double *)acc += (double)i / 3;
+    return 0;
+}
+
+static void
+add_sums(void *into, const void *from, void *ctx)
+{
+    (void)ctx;
+    *(double *)into += *(const double *)from;
+}
+
+static int
+loop_rounding_upward(void *arg)
+{
+    static const double nothing;
+    const weft_reduction how = {sizeof nothing, &nothing, sum_thirds, add_sums};
+    _Atomic int others = 0;
+    double sum = 0;
+    round_upward();
+    CHECK_INT(weft_for(0, 200, 1, look_at_rounding, (void *)&others), 0);
+    CHECK_INT(weft_for_static(0, 200, look_at_rounding, (void *)&others), 0);
+    CHECK_INT(others, 0);
+    CHECK_INT(weft_reduce(0, 2000, 1, &how, NULL, &sum), 0);
+    CHECK(memcmp(&sum, arg, sizeof sum) == 0);
+    CHECK_INT(rounding(), FE_UPWARD);
+    return 0;
+}
+
+TASK_TEST(fpenv, loops, "fpenv: loops that a task with WEFT_FPENV calls round as usual, wherever their bodies run")
+{
+    static const double nothing;
+    const weft_reduction how = {sizeof nothing, &nothing, sum_thirds, add_sums};
+    double sum = 0;
+    CHECK_INT(weft_reduce(0, 2000, 1, &how, NULL, &sum), 0);
+    CHECK_INT(weft_join(apart(loop_rounding_upward, &sum)), 0);
+    CHECK_INT(rounding(), FE_TONEAREST);
+}
+
 TASK_TEST(fpenv, kept, "fpenv: a task with WEFT_FPENV keeps its rounding mode across yields, and nobody else gets it")
 {
     weft_task *t[20] = {NULL};

@@ -7,8 +7,8 @@
  * Scopes.    Bodies run in the caller's scope, and what they spawn becomes a member of it.  The tasks that help with a loop are
  *            none, as far as one can see: a scope's limit, weft_scope_next, or a WEFT_RACE do not count them, and a body that
  *            fails is the caller's business.  They are cancelled with the caller, be it by its scope or by weft_cancel.
- * Stacks.    A body may run in any task: it may count on what the configuration gives to each (a quarter of stack_size), less some
- *            350 bytes for each halving of the range, whatever stack the caller asked for.
+ * Bodies.    A body may run in any task, so it has no locals of the caller's, nor its WEFT_FPENV (but weft_both), and may count on
+ *            the stack that the configuration gives to each (a quarter of stack_size), less some 350 bytes for each halving.
  * Errors.    A body fails by returning a negative code.  Bodies that have not started by then are skipped; the call waits for
  *            those that have, and returns the code of the lowest index among the failures that happened.  Bodies may park;
  *            they must not throw past their end. */
