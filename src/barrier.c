@@ -16,7 +16,7 @@
  * Rejected.  A counter of generations that waiters compare with the one in which they came: as long, and a barrier that is used
  * by 2^32 generations while one party sleeps would be wrong.
  *
- * Checked.  tests/test_barrier.c, tests/stress_barrier.c.
+ * Checked.  tests/test_barrier.c, tests/stress_semaphore.c.
  */
 #include "scheduler.h"
 #include "waiter.h"

@@ -3,7 +3,7 @@
  * Ticket.  descriptor's generation << 8 | phase; see runnable.h for what queues make of it.
  *
  *   phase              who may touch the fields          left by
- *   PHASE_FREE         the cache that holds it           weft__task_make
+ *   PHASE_FREE         the cache that holds it           who makes a task of it (spawn.c, fork.h)
  *   PHASE_NEW          the caller; the lock's holder     scheduling it (under the lock)
  *   PHASE_QUEUED       nobody                            the claim: a worker that popped it, or by CAS
  *   PHASE_RUNNING      its context; lock: waiters, park  weft__task_finish

@@ -8,9 +8,9 @@
  *     4  weft__wait_park: looks for a cancellation once more, sets the timer, parks
  *     5  if it was not an object that woke it: under each object's lock, weft__wait_withdraw
  *
- * and every wake, under the object's lock: take the oldest waiter, weft__waiter_claim; if that fails (a deadline or a
- * cancellation was faster) go on to the next, so that no grant is lost; move the value; and after unlocking
- * weft__waiter_wake.
+ * and every wake, under the object's lock: take the oldest waiter that can be claimed, weft__waiter_claim_first (where a
+ * deadline or a cancellation was faster, it goes on to the next, so that no grant is lost); move the value; and after
+ * unlocking weft__waiter_wake.
  *
  * A waiter lives on the parker's stack.  It is in a list only while the park that it belongs to lasts: who finds it
  * there, under the lock, finds it alive; and once claimed it stays alive until it is woken. */
