@@ -2,7 +2,6 @@
 #include "fault_kit.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { PAIRS = 6, F_IO = F_MEMORY | F_FUTEX | F_EPOLL | F_EPOLL_CTL | F_EVENTFD | F_PPOLL | F_SOCKET };
 

@@ -15,7 +15,6 @@
 #include <weft/error.h>
 
 #include <pthread.h>
-#include <string.h>
 
 #include "model_scope.h"
 #include "model_instance.h"

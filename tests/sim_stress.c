@@ -1,7 +1,6 @@
 /* sim_stress.c - the rounds of the stress programs, as tests for the simulator.
  *
  * The programs are compiled with another name for main, and what they give to stress_main comes here. */
-#include <stdlib.h>
 
 #include "stress_kit.h"
 #include "test.h"

@@ -12,9 +12,6 @@
  * stress_kit.h says how it is called. */
 #include "stress_kit.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum { MOST_AGENTS = 32, TURNS = STRESS_TSAN ? 30 : 1500, MOST_PERMITS = 8 };
 
 #define KINDS(X) X(SEMAPHORE, "a semaphore") X(RESIZED, "resized") X(STOPPED, "stopped") X(BARRIER, "a barrier")

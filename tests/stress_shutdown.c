@@ -10,7 +10,6 @@
 #include "stress_kit.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_JOBS = 24, CODE = 7 };

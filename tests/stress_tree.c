@@ -17,7 +17,6 @@
 #include "tree_model.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { MOST_DRIVERS = 6, TREES = STRESS_TSAN ? 4 : 250, TRIES = 2000, PATIENCE = 20 /* s */ };
 

@@ -1,5 +1,4 @@
 /* test_daemons.c - daemons, and when weft_run returns.  Each with one worker too. */
-#include <pthread.h>
 #include <stdio.h>
 
 #include "scope_kit.h"

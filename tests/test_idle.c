@@ -1,9 +1,6 @@
 /* test_idle.c - workers that have nothing to do sleep, and whatever there is to do wakes one. */
 #include "task_kit.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static int
 sleep_for_ever(void *arg)
 {

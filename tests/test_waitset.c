@@ -1,6 +1,5 @@
 /* test_waitset.c - waiting for one of many tasks, and for all of them: who ends the wait, and what is left behind. */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "task_kit.h"
 
