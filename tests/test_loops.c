@@ -500,6 +500,51 @@ TEST(loops, thread_failure, "a failure of a body does not cancel the scope of a 
     CHECK_INT(weft_stop(), 0);
 }
 
+/* Keeps the runtime from ending until threads have seen that it does. */
+struct stopping {
+    _Atomic int started, begun, may_end, wrong;
+    struct call call;
+};
+
+static int
+hold_up_stop(void *arg)
+{
+    struct stopping *s = arg;
+    atomic_store(&s->started, 1);
+    (void)!weft_sleep_until(WEFT_FOREVER);
+    atomic_store(&s->begun, 1);
+    until(&s->may_end, 1);
+    return 0;
+}
+
+static void *
+call_too_late(void *arg)
+{
+    struct stopping *s = arg;
+    until(&s->begun, 1);
+    for (int k = 0; k < KINDS; k++) {
+        s->call = (struct call){.kind = &kinds[k]};
+        if (run_call(&s->call) != WEFT_ESHUTDOWN || s->call.probe.begun != 0) atomic_fetch_add(&s->wrong, 1);
+    }
+    atomic_store(&s->may_end, 1);
+    return NULL;
+}
+
+TEST(loops, too_late, "a plain thread that calls while the runtime stops is told so, and no body runs")
+{
+    static struct stopping s;
+    pthread_t thread;
+    s = (struct stopping){.wrong = 0};
+    CHECK_INT(weft_start(NULL), 0);
+    weft_task *t = spawned(hold_up_stop, &s);
+    CHECK_INT(pthread_create(&thread, NULL, call_too_late, &s), 0);
+    until(&s.started, 1);
+    CHECK_INT(weft_stop(), 0);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK_INT(s.wrong, 0);
+    CHECK_INT(weft_join(t), 0);
+}
+
 /* ---- Where bodies run ------------------------------------------------------------------------------------------------- */
 
 static int

@@ -11,7 +11,7 @@
  *            the stack that the configuration gives to each (a quarter of stack_size), less some 350 bytes for each halving.
  * Errors.    A body fails by returning a negative code.  Bodies that have not started by then are skipped; the call waits for
  *            those that have, and returns the code of the lowest index among the failures that happened.  Bodies may park;
- *            they must not throw past their end. */
+ *            they must not throw past their end.  A plain thread that calls while the runtime stops gets WEFT_ESHUTDOWN. */
 #ifndef WEFT_PARALLEL_H
 #define WEFT_PARALLEL_H
 
