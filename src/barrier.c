@@ -62,7 +62,9 @@ complete(struct barrier *b)
     while ((n = weft__list_pop(&b->waiters))) {
         struct waiter *w = weft__container(n, struct waiter, node);
         w->count = 1;
-        if (weft__park_claim(w->parker, w->ticket)) weft__list_append(&ready, n);
+        if (!weft__park_claim(w->parker, w->ticket)) continue;
+        if (weft__spanned()) weft__span_met(w->parker);
+        weft__list_append(&ready, n);
     }
     weft__unlock(&b->lock);
     weft__waiter_wake_all(&ready);

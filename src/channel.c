@@ -26,6 +26,7 @@
  * Checked.  tests/test_channel*.c, tests/stress_channel.c; as a case of a select (channel_select.h) tests/test_select*.c.
  */
 #include "channel.h"
+#include "channel_span.h"
 #include "failure.h"
 #include "hook.h"
 #include "scheduler.h"
@@ -68,6 +69,7 @@ weft_channel_release(weft_channel *c)
         weft__misuse("the last reference to a channel was released while a task is parked on it: close it first");
         return;
     }
+    weft__channel_span_free(c);
     free(c->ring.slots);
     free(c);
 }
@@ -81,6 +83,7 @@ offer(weft_channel *c, const void *value, struct list *ready)
     while ((w = weft__waiter_claim_first(&c->takers))) {
         if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
         w->code = 0;
+        if (w->count == TAKER && weft__spanned()) weft__channel_span_give(c, w);
         if (w->count == TAKER) return w;
         weft__list_append(ready, &w->node);
     }
@@ -99,11 +102,13 @@ admit(weft_channel *c, struct list *ready)
             weft__ring_put(&c->ring, w->slot);
             w->slot = weft__ring_element(&c->ring, w->slot, 1);
             weft__avail_add(c, 1); /* the putter goes on waiting */
+            if (weft__spanned()) weft__channel_span_admit(c, w);
         }
         if (!weft__ring_has_room(&c->ring)) return;
         weft__list_remove(&c->putters, &w->node);
         if (!weft__park_claim(w->parker, w->ticket)) continue;
         weft__ring_put(&c->ring, w->slot); /* avail stays: a parked putter less, an element more */
+        if (weft__spanned()) weft__channel_span_admit(c, w);
         w->count = 0;
         w->code = 0;
         weft__list_append(ready, &w->node);
@@ -120,12 +125,14 @@ take_from_putter(weft_channel *c, void *value, struct list *ready)
             weft__ring_copy(value, w->slot, value ? c->ring.elem_size : 0);
             w->slot = weft__ring_element(&c->ring, w->slot, 1);
             w->count--;
+            if (weft__spanned()) weft__span_met(w->parker);
             return true;
         }
         weft__list_remove(&c->putters, &w->node);
         if (!weft__park_claim(w->parker, w->ticket)) continue;
         weft__ring_copy(value, w->slot, value ? c->ring.elem_size : 0);
         weft__avail_sub(c, 1);
+        if (weft__spanned()) weft__span_met(w->parker);
         w->count = 0;
         w->code = 0;
         weft__list_append(ready, &w->node);
@@ -187,6 +194,7 @@ weft__channel_put_some(weft_channel *c, const char *values, size_t n, size_t *do
         if (part == 0) break;
         weft__ring_write(&c->ring, weft__ring_element(&c->ring, values, k), part);
         weft__avail_add(c, part);
+        if (weft__spanned()) weft__channel_span_put(c, part);
         k += part;
         weft__claim_watchers(c, ready);
     }
@@ -266,11 +274,13 @@ weft_channel_put_until(weft_channel *c, const void *value, weft_time deadline)
         struct waiter *w = weft__claim_taker(c);
         if (weft__unlikely(!w)) return put_locked(c, context, value, 1, &put, deadline);
         if (w->slot) weft__ring_copy(w->slot, value, c->ring.elem_size);
+        if (weft__spanned()) weft__channel_span_give(c, w);
         weft__unlock(&c->lock);
         weft__waiter_wake(w, 0, false);
     } else if (weft__ring_has_room(&c->ring) && weft__list_empty(&c->watchers)) {
         weft__ring_put(&c->ring, value);
         weft__avail_add(c, 1);
+        if (weft__spanned()) weft__channel_span_put(c, 1);
         weft__unlock(&c->lock);
     } else if (!weft__ring_has_room(&c->ring) && c->capacity != WEFT_UNBOUNDED && deadline != WEFT_NOW) {
         return put_parked(c, context, value, deadline);
@@ -295,6 +305,7 @@ weft__channel_take_some(weft_channel *c, char *values, size_t max, struct list *
         size_t part = c->ring.count < max - k ? c->ring.count : max - k;
         weft__ring_read(&c->ring, weft__ring_element(&c->ring, values, k), part);
         weft__avail_sub(c, part);
+        if (weft__spanned()) weft__channel_span_take(c, part);
         k += part;
         admit(c, ready);
     }
@@ -375,11 +386,13 @@ weft_channel_take_until(weft_channel *c, void *value, weft_time deadline)
         }
         weft__ring_take(&c->ring, value);
         weft__avail_sub(c, 1);
+        if (weft__spanned()) weft__channel_span_take(c, 1);
         weft__unlock(&c->lock);
     } else {
         struct waiter *w = c->capacity == 0 ? weft__claim_putter(c) : NULL; /* else its value goes into the ring */
         if (weft__unlikely(!w)) return take_locked(c, context, value, 1, &taken, deadline);
         if (value) weft__ring_copy(value, w->slot, c->ring.elem_size);
+        if (weft__spanned()) weft__span_met(w->parker);
         w->count = 0;
         weft__avail_sub(c, 1);
         weft__unlock(&c->lock);
@@ -418,6 +431,7 @@ weft_channel_fetch_until(weft_channel *c, void *value, weft_time deadline)
     weft__acquire(&c->lock);
     bool there = c->ring.count > 0;
     if (there && value) weft__ring_copy(value, weft__ring_oldest(&c->ring), c->ring.elem_size);
+    if (there && weft__spanned()) weft__channel_span_look(c);
     return wait_unless(c, &op, there, &c->takers, "channel fetch", value, deadline);
 }
 
@@ -434,6 +448,7 @@ weft_channel_wait_until(weft_channel *c, weft_time deadline)
     if (weft__cancelled(op.context)) return WEFT_ECANCELED;
     weft__acquire(&c->lock);
     bool there = c->ring.count > 0 || !weft__list_empty(&c->putters);
+    if (there && weft__spanned()) weft__channel_span_look(c);
     return wait_unless(c, &op, there, &c->watchers, "channel wait", NULL, deadline);
 }
 

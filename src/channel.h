@@ -9,6 +9,8 @@
 
 #include <weft/channel.h>
 
+struct channel_marks;
+
 struct weft_channel {
     weft__lock lock;
     _Atomic int code; /* 0: open; else what it was closed with.  Written under the lock */
@@ -17,7 +19,8 @@ struct weft_channel {
     _Atomic uint32_t refs;
 
     /* Under the lock. */
-    struct ring ring; /* its places are below capacity only if that is WEFT_UNBOUNDED */
+    struct channel_marks *marks; /* while the span is counted, else NULL: channel_span.c */
+    struct ring ring;            /* its places are below capacity only if that is WEFT_UNBOUNDED */
     struct list takers, putters, watchers;
 };
 

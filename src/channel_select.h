@@ -12,6 +12,7 @@
 #define WEFT_SRC_CHANNEL_SELECT_H
 
 #include "channel.h"
+#include "channel_span.h"
 #include "select.h"
 
 static inline void
@@ -47,8 +48,10 @@ weft__take_execute(weft_case *k, struct list *ready)
     if (weft__list_empty(&c->putters) && c->ring.count > 0) {
         weft__ring_take(&c->ring, k->value);
         weft__avail_sub(c, 1);
+        if (weft__spanned()) weft__channel_span_take(c, 1);
     } else if (c->capacity == 0 && !weft__list_empty(&c->putters) && (w = weft__claim_putter(c))) {
         if (k->value) weft__ring_copy(k->value, w->slot, c->ring.elem_size);
+        if (weft__spanned()) weft__span_met(w->parker);
         w->count = 0;
         weft__avail_sub(c, 1);
         weft__claimed(w, ready);
@@ -104,6 +107,7 @@ weft__put_execute(weft_case *k, struct list *ready)
         if (c->capacity == 0) return false;
     } else if ((w = weft__claim_taker(c))) {
         if (w->slot) weft__ring_copy(w->slot, k->value, c->ring.elem_size);
+        if (weft__spanned()) weft__channel_span_give(c, w);
         weft__claimed(w, ready);
         return true;
     }

@@ -16,7 +16,14 @@
 
 #define KIB ((size_t)1024)
 
-enum { WORKERS_MOST = 1024, CONFIG_SIZE_MOST = 4096, BLOCKING_DEFAULT = 64, BLOCKING_MOST = 4096 };
+enum {
+    WORKERS_MOST = 1024,
+    CONFIG_SIZE_MOST = 4096,
+    BLOCKING_DEFAULT = 64,
+    BLOCKING_MOST = 4096,
+    BURDEN_DEFAULT = 2000,
+    BURDEN_MOST = 1000000000
+};
 static const size_t stack_default = 256 * KIB, stack_most = 1024 * 1024 * KIB;
 
 /* Says that name has a value that cannot be used. */
@@ -164,6 +171,17 @@ parse_blocking(const char *text, struct config *env)
 }
 
 static bool
+parse_span(const char *text, struct config *env)
+{
+    uint64_t number = BURDEN_DEFAULT;
+    env->span = strcmp(text, "off") != 0;
+    if (env->span && strcmp(text, "on") != 0 && (!take_number(&text, BURDEN_MOST, &number) || *text != '\0'))
+        return false;
+    env->burden = (int64_t)number;
+    return true;
+}
+
+static bool
 parse_deadlock(const char *text, struct config *env)
 {
     if (strcmp(text, "report") == 0) env->deadlock = DEADLOCK_REPORT;
@@ -190,6 +208,7 @@ take_environment(struct config *env)
         {"WEFT_VERBOSE", parse_verbose, "0, 1"},
         {"WEFT_BLOCKING_THREADS", parse_blocking, "1 to 4096"},
         {"WEFT_DEADLOCK", parse_deadlock, "report, abort, off"},
+        {"WEFT_SPAN", parse_span, "off, on, or the burden in nanoseconds, at most 1000000000"},
     };
     *env = (struct config){0};
     for (size_t i = 0; i < weft__countof(variables); i++) {
@@ -250,6 +269,8 @@ weft__config_resolve(const weft_config *in, const struct topology *t, struct con
     if (rc == 0) {
         c.verbose = env.verbose;
         c.deadlock = env.deadlock;
+        c.span = env.span;
+        c.burden = env.burden;
         c.blocking = env.blocking ? env.blocking : BLOCKING_DEFAULT;
         *out = c;
     }

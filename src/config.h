@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weft/runtime.h>
 
@@ -16,8 +17,10 @@ struct config {
     size_t stack_size; /* at least weft__stack_minimum(), at most 1 GiB */
     int bind;          /* WEFT_BIND_NONE or WEFT_BIND_CORES */
     bool verbose;
-    int deadlock; /* enum deadlock_policy */
-    int blocking; /* calls of weft_blocking at a time: at least 1 */
+    int deadlock;   /* enum deadlock_policy */
+    int blocking;   /* calls of weft_blocking at a time: at least 1 */
+    bool span;      /* count work and span, */
+    int64_t burden; /* with so many nanoseconds for each step to another worker */
     void (*on_unhandled)(weft_task *t, int code);
     void (*on_misuse)(const char *what);
 };

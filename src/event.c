@@ -100,6 +100,7 @@ void
 weft_event_notify(weft_event *event)
 {
     struct event *e = opened(event);
+    if (weft__spanned() && !weft_event_isset(event)) weft__span_note(e);
     if (weft__unlikely(!set_alone(e))) notify_waiters(e);
 }
 
@@ -161,6 +162,7 @@ weft_event_wait_until(weft_event *event, weft_time deadline)
     struct context *c = weft__context_fast();
     if (weft__cancelled(c)) return WEFT_ECANCELED;
     if (weft__unlikely(!pass(e))) return wait_slow(e, c, deadline);
+    if (weft__spanned()) weft__span_seen(e);
     if (deadline != WEFT_NOW) weft__sched_spend(c, COST_SIGNAL);
     return 0;
 }
@@ -220,6 +222,7 @@ case_execute(weft_case *k, struct list *ready)
     (void)ready;
     if (!(word & SET)) return false;
     if (word & AUTORESET) store_relaxed(&e->word, word & ~(uint64_t)SET); /* relaxed: the unlocking publishes it */
+    if (weft__spanned()) weft__span_seen(e);
     k->rc = 0;
     return true;
 }

@@ -7,14 +7,14 @@
 
 #include "scheduler.h"
 
-/* The running context, if tasks forked there are ordinary: migratable, in its worker's own pool, and not cancelled; else
- * NULL. */
+/* The running context, if tasks forked there are ordinary: migratable, in its worker's own pool, not cancelled, and not watched;
+ * else NULL. */
 static inline struct context *
 weft__fork_context(const struct worker *w)
 {
     struct context *c = w ? w->context : NULL;
     const struct scope *s = c ? weft__task_scope(c->task) : NULL;
-    return weft__likely(c && w->ordinary && weft__task_clean_in(c->task, s) && weft__scope_ready(s, c)) ? c : NULL;
+    return weft__likely(c && w->quick && weft__task_clean_in(c->task, s) && weft__scope_ready(s, c)) ? c : NULL;
 }
 
 /* Has w a descriptor at hand, and room for an entry? */

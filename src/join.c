@@ -100,7 +100,11 @@ run_in_place(struct context *c, weft_task *t)
     if (weft__task_cancelled(t)) {
         weft__task_end_unrun(t, WEFT_ECANCELED);
     } else {
-        weft__task_end(t, call_in_place(c, t, weft__task_call));
+        if (weft__watched()) weft__watch_begin(c, t);
+        int code = call_in_place(c, t, weft__task_call);
+        if (weft__watched()) weft__watch_end(c);
+        weft__task_end(t, code);
+        if (weft__watched()) weft__watch_back(c, c->task);
     }
     weft__scope_leave(scope, c);
     weft__sched_ended(c->worker, daemon);
@@ -158,7 +162,9 @@ await(weft_task *t, weft_time deadline, bool cancellable)
     if (c && c->task == t) return WEFT_EDEADLK;
     if (cancellable && weft__cancelled(c)) return WEFT_ECANCELED;
     if (c && deadline == WEFT_FOREVER && try_in_place(w, c, t)) return 0;
-    return wait_for(c, t, deadline, cancellable);
+    int rc = wait_for(c, t, deadline, cancellable);
+    if (rc == 0 && weft__spanned()) weft__span_joined(t);
+    return rc;
 }
 
 static int

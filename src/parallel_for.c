@@ -250,6 +250,8 @@ run_span(void *arg)
 size_t
 weft__parallel_grain(size_t length, size_t workers)
 {
+    enum { FORESEEN = 64 };
+    if (weft__spanned()) workers = FORESEEN; /* the run is to tell how many would be of use */
     size_t grain = workers > 1 ? length / (workers * PIECES) : length;
     return grain < 1 ? 1 : grain < PIECE_MOST ? grain : PIECE_MOST;
 }

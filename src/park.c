@@ -59,6 +59,7 @@ weft__park_arm(struct parker *p, const char *reason, bool cancellable)
     uint64_t ticket = (last & ~(uint64_t)(GENERATION - 1)) + GENERATION + (cancellable ? CANCELLABLE : 0) + ARMED;
     store_relaxed(&p->reason, reason); /* relaxed: for people, as the next */
     store_relaxed(&p->object, NULL);
+    if (p->context && weft__watched()) weft__watch_arm(p->context);
     store_release(&p->word, ticket); /* K1: release: the claimer may overwrite what the last park left in p */
     return ticket;
 }
@@ -130,6 +131,7 @@ weft__park_wake(struct parker *p, bool crowd)
         weft__futex_wake(&p->futex, 1);
         return;
     }
+    if (weft__watched()) weft__watch_wake(p);
     uint64_t word = load_acquire(&p->word); /* acquire: pairs with K4, the context is saved */
     if ((word & STATE) == CLAIMED && cas_acq_rel(&p->word, &word, with_state(word, READY))) return; /* W3, with K4 */
     word = load_acquire(&p->word); /* acquire: K4 may have come between the two */

@@ -7,6 +7,7 @@
 #include "context.h"
 #include "list.h"
 #include "runnable.h"
+#include "watch.h"
 
 #include <weft/task.h>
 #include <weft/timer.h>
@@ -41,6 +42,7 @@ struct context {
     struct pool *pool;     /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
+    struct strand strand; /* while something watches */
 
     /* Scopes: cancel.c and members.c. */
     struct scope *base;                    /* of which the outermost task of the chain is a member, */

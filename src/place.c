@@ -67,19 +67,23 @@ run_task(struct context *c)
 {
     weft_task *t = c->task;
     bool cancelled = weft__task_cancelled(t);
+    if (weft__watched()) weft__watch_begin(c, t);
     int code = cancelled ? WEFT_ECANCELED : weft__task_call(t);
     struct scope *scope = weft__task_scope(t);
     if (weft__unlikely(scope->owner == t)) scope = weft__task_left_open(t);
+    if (weft__watched()) weft__watch_end(c);
     struct worker *w = c->worker;
     weft__assert(c->task == t);
     if (!cancelled && weft__place_end_alone(w, t, code, 1)) {
         weft__scope_depart(scope, c);
+        if (weft__watched()) weft__watch_back(c, NULL);
         return;
     }
     bool daemon = load_relaxed(&t->flags) & WEFT_DAEMON; /* relaxed: constant */
     if (cancelled) weft__task_end_unrun(t, code);
     else weft__task_end(t, code);
     weft__scope_depart(scope, c);
+    if (weft__watched()) weft__watch_back(c, NULL);
     weft__sched_ended(c->worker, daemon); /* last: the scheduler may stop when everything has ended */
 }
 

@@ -144,7 +144,7 @@ free_worker(struct worker *w)
 }
 
 static struct worker *
-new_worker(int id, bool alone, bool ordinary)
+new_worker(int id, bool alone, bool quick)
 {
     struct worker *w =
         weft__hook_fail() ? NULL : aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
@@ -152,7 +152,7 @@ new_worker(int id, bool alone, bool ordinary)
     memset(w, 0, sizeof *w);
     w->id = id;
     w->alone = alone;
-    w->ordinary = ordinary;
+    w->quick = quick;
     w->tasks.stack_need = load_relaxed(&weft__sched.stack_need); /* relaxed: stored by this thread */
     w->tasks.home = (int16_t)id;
     weft__rng_seed(&w->rng, (uint64_t)id + 1);
@@ -239,7 +239,7 @@ make_workers(const struct config *config)
     }
     for (int k = 0; k < runtime.wanted; k++) {
         bool alone = k < config->workers ? config->workers == 1 : config->interactive == 1;
-        weft__sched.workers[k] = new_worker(k, alone, k < config->workers);
+        weft__sched.workers[k] = new_worker(k, alone, k < config->workers && !weft__watched());
         if (!weft__sched.workers[k]) return WEFT_ENOMEM;
     }
     return 0;
@@ -334,8 +334,10 @@ start_locked(const weft_config *cfg, bool run)
     store_relaxed(&weft__sched.stack_need, (uint32_t)(config.stack_size / 4)); /* relaxed: published by the state */
     runtime.bind = config.bind;
     runtime.run = run;
+    if (config.span) weft__span_start(config.burden);
     rc = start_workers(&config, run);
     if (rc < 0) {
+        weft__span_stop();
         free_workers();
         weft__stack_unwatch();
         weft__topology_free(runtime.topology);
@@ -354,6 +356,7 @@ finish_locked(int first)
     while (load_seq_cst(&weft__sched.visitors) != 0) sched_yield();
     while (weft__shutdown_deliver()) continue; /* for plain threads that are blocked */
     weft__reactor_stop();
+    weft__span_stop();
     free_workers();
     weft__stack_unwatch();
     weft__stack_fini();

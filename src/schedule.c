@@ -77,6 +77,7 @@ static int
 end_park(struct context *c, void **value)
 {
     weft_task *t = c->task;
+    if (weft__watched()) weft__watch_resume(c);
     set_flags(t, 0, TASK_RESUMED);
     if (load_acquire(&t->flags) & TASK_PARKED) { /* acquire: pairs with the clearing */
         weft__acquire(&t->lock);
@@ -123,6 +124,7 @@ resume_new(struct worker *w, weft_task *t, const struct parcel *p, enum wanted w
     unsigned flags = load_relaxed(&t->flags); /* relaxed: constant bits */
     bool here = wanted == DIRECT || wanted == CLAIMED;
     if (here && !(flags & WEFT_INTERACTIVE) && w->pool == &weft__sched.pools[POOL_DEFAULT]) {
+        if (weft__watched()) weft__watch_spawn(t);
         weft__sched_made(w, flags & WEFT_DAEMON);
         add_relaxed(&t->refs, 1); /* relaxed: the caller's reference orders it.  The run's reference */
         *e = (struct entry){&t->run, weft__task_ticket(t)};
@@ -153,8 +155,12 @@ resume_parked(struct worker *w, weft_task *t, const struct parcel *p, enum wante
     if (!won) return permit ? 0 : WEFT_EBUSY;
     c->parker.value = p->value;
     c->parker.code = p->code;
-    if (wanted == DIRECT && c->pool == w->pool && weft__park_is_saved(&c->parker)) *e = (struct entry){&c->run, 0};
-    else weft__park_wake(&c->parker, false);
+    if (wanted != DIRECT || c->pool != w->pool || !weft__park_is_saved(&c->parker)) {
+        weft__park_wake(&c->parker, false);
+        return 0;
+    }
+    if (weft__watched()) weft__watch_wake(&c->parker);
+    *e = (struct entry){&c->run, 0};
     return 0;
 }
 
@@ -213,8 +219,13 @@ weft_yield_to(weft_task *t)
     enum wanted wanted = weft__sched_handoff(w) ? DIRECT : QUEUED;
     int rc = resume(w, t, (struct parcel){NULL, 0}, wanted, &e);
     if (rc < 0) return rc;
-    if (e.item) weft__sched_switch(c, LEFT_YIELDED, e);
-    else weft_yield();
+    if (!e.item) {
+        weft_yield();
+        return 0;
+    }
+    if (weft__watched()) weft__watch_leave(c);
+    weft__sched_switch(c, LEFT_YIELDED, e);
+    if (weft__watched()) weft__watch_resume(c);
     return 0;
 }
 
@@ -225,6 +236,7 @@ abandon_park(struct context *c, uint64_t ticket)
     weft_task *t = c->task;
     bool woken = !weft__park_claim(&c->parker, ticket);
     if (woken) weft__suspend(c);
+    if (weft__watched()) weft__watch_resume(c);
     weft__acquire(&t->lock);
     uint32_t flags = load_relaxed(&t->flags); /* relaxed: under the lock */
     if (flags & TASK_RESUMED) leave_permit(t, (struct parcel){c->parker.value, c->parker.code});

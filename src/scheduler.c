@@ -40,7 +40,8 @@ bool
 weft__sched_hungry(void)
 {
     struct worker *w = weft__worker();
-    return w && !w->alone && weft__deque_size(&w->deque) == 0;
+    bool hungry = w && !w->alone && weft__deque_size(&w->deque) == 0;
+    return hungry || (weft__spanned() && weft__span_hungry());
 }
 
 struct task_cache *
@@ -349,6 +350,7 @@ weft__suspend(struct context *c)
 {
     struct entry e;
     if (weft__park_woken(&c->parker)) return;
+    if (weft__watched()) weft__watch_leave(c);
     if (!pick(c->worker, &e)) e.item = NULL;
     switch_from(c, LEFT_PARKED, e);
 }
@@ -369,11 +371,13 @@ weft__sched_exhausted(struct context *c)
     struct entry e;
     c->budget = BUDGET;
     if (c->leaving) return;
+    if (weft__watched()) weft__watch_leave(c);
     if (weft__unlikely(weft__timers_next() <= weft__clock_now())) weft__timers_poll();
     weft__reactor_poll();
     uint32_t n = load_relaxed(&w->dispatches) + 1; /* relaxed: this worker's own */
     store_relaxed(&w->dispatches, n);
     if (pick_turned(w, &e, n) || take_next(w, &e)) weft__sched_switch(c, LEFT_YIELDED, e);
+    if (weft__watched()) weft__watch_resume(c);
 }
 
 /* For a task that yields where nothing else is ready, again and again: it polls.  Its worker never comes to search, and what
@@ -393,8 +397,10 @@ weft_yield(void)
     struct context *c = w ? w->context : NULL;
     struct entry e;
     if (weft__unlikely(!c || c->leaving)) return;
+    if (weft__watched()) weft__watch_leave(c);
     if (weft__likely(pick(w, &e) || steal_for_poller(w, &e))) switch_from(c, LEFT_YIELDED, e);
     else if (weft__sched.oversubscribed) sched_yield(); /* another worker needs this core to get on */
+    if (weft__watched()) weft__watch_resume(c);
 }
 
 weft__cold void

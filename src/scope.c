@@ -96,12 +96,17 @@ open_slow(struct scope *s, unsigned flags, weft_time deadline)
     /* relaxed, as in begin */
     unsigned task_flags = me.task ? load_relaxed(&me.task->flags) : 0;
     if (task_flags & WEFT_DAEMON) flags |= SCOPE_DAEMON;
-    bool plain = !flags && !(task_flags & TASK_CANCEL);
+    bool plain = !flags && !(task_flags & TASK_CANCEL), eventful = flags & ~(unsigned)SCOPE_DAEMON;
     begin(s, me.current, me.c, me.task, plain ? load_relaxed(&me.current->clean) : 0);
     s->flags = flags;
     s->shield = flags & WEFT_SHIELD;
     s->sheltered |= s->shield;
-    store_relaxed(&s->eventful, (flags & ~(unsigned)SCOPE_DAEMON) != 0);
+    if (weft__spanned()) {
+        store_relaxed(&s->depth, 0);
+        store_relaxed(&s->burdened, 0);
+        eventful = true;
+    }
+    store_relaxed(&s->eventful, eventful);
     set_current(&me, s);
     if (weft__unlikely(deadline != WEFT_FOREVER)) set_deadline(s, deadline);
 }
@@ -177,6 +182,7 @@ close_slow(const struct caller *me, struct scope *s, int rc)
     }
     if (me->c) weft__join_members(me->c, s);
     (void)weft__scope_await(s, me->c, "scope close", false, WEFT_FOREVER);
+    if (weft__spanned()) weft__span_closed(s);
     weft__scope_lock(s); /* what is under it can be used from here on */
     weft__unlock(&s->lock);
     dismantle(me, s);
@@ -294,7 +300,9 @@ weft_scope_wait_until(weft_scope *public, weft_time deadline)
     if (!is_innermost(&me, s)) return WEFT_EINVAL;
     if (weft__cancelled(me.c)) return WEFT_ECANCELED;
     if (me.c && deadline == WEFT_FOREVER) weft__join_members(me.c, s);
-    return weft__scope_await(s, me.c, "scope wait", true, deadline);
+    int rc = weft__scope_await(s, me.c, "scope wait", true, deadline);
+    if (rc == 0 && weft__spanned()) weft__span_closed(s);
+    return rc;
 }
 
 int
@@ -326,6 +334,7 @@ weft_scope_next_until(weft_scope *public, weft_task **t, weft_time deadline)
     int rc = take_kept(s, t);
     if (rc != WEFT_EAGAIN || deadline == WEFT_NOW) {
         weft__unlock(&s->lock);
+        if (rc == 0 && weft__spanned()) weft__span_joined(*t);
         return rc;
     }
     weft__wait_begin(&wait, c, "scope next", true);

@@ -45,7 +45,8 @@ struct scope {
 
     unsigned flags;
     _Atomic weft_time deadline;
-    _Atomic weft_time earliest; /* see seen */
+    _Atomic weft_time earliest;       /* see seen */
+    _Atomic uint64_t depth, burdened; /* while counting: the mark of what has ended in it (span.c) */
 
     /* Under lock. */
     struct list listed;    /* contexts that have parked in it: cancel.c */

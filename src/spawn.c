@@ -87,7 +87,9 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0) |
                      (m->scope->flags & SCOPE_COUNTED ? TASK_MEMBER : 0) |
                      (m->scope->flags & SCOPE_DAEMON ? (unsigned)WEFT_DAEMON : 0);
-    if ((o.flags & WEFT_SAMEPOOL) && m->worker && !m->worker->ordinary) flags |= WEFT_INTERACTIVE;
+    bool elsewhere = m->worker && m->worker->pool != &weft__sched.pools[POOL_DEFAULT];
+    if ((o.flags & WEFT_SAMEPOOL) && elsewhere) flags |= WEFT_INTERACTIVE;
+    if (weft__watched()) flags |= TASK_WATCHED;
     weft__task_init(t, fn, arg, m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;
     t->drop = o.drop;
@@ -147,6 +149,7 @@ submit(struct worker *w, weft_task *t, struct worker *home)
     bool counted = count_in(w, daemon);
     if (counted) {
         add_relaxed(&t->refs, 1); /* relaxed: the queue publishes it.  The run's reference */
+        if (weft__watched()) weft__watch_spawn(t);
         weft__task_set_phase(t, PHASE_QUEUED);
         if (home) weft__sched_submit_to(w, t, home);
         else weft__sched_submit(w, t);
@@ -237,7 +240,7 @@ weft_spawn_copy(weft_task **out, weft_fn *fn, const void *data, size_t size)
     int rc = make(&m, &t, fn, NULL, NULL);
     if (rc < 0) return rc;
     t->arg = t->data;
-    if (size > sizeof t->data) {
+    if (size > (weft__watched() ? sizeof t->less : sizeof t->data)) {
         t->arg = weft__hook_fail() ? NULL : malloc(size);
         if (!t->arg) {
             weft_task_release(t);

@@ -65,7 +65,11 @@ collect(weft_stats *s)
         }
         weft__stack_each(count_context, &contexts);
     }
+    struct span_result r = state == SCHED_LEAVING ? (struct span_result){0, 0, 0} : weft__span_result();
     weft__sched_leave();
+    s->work_ns = r.work;
+    s->span_ns = r.span;
+    s->burdened_ns = r.burdened;
     uint64_t on_stacks = s->total.started - contexts; /* that have ended: a context is there as long as its task */
     s->live = s->total.spawned > s->total.ended ? s->total.spawned - s->total.ended : 0;
     s->in_place = s->total.ended > on_stacks ? s->total.ended - on_stacks : 0;

@@ -47,10 +47,11 @@ enum { /* flags, above those of weft_task_options */
        TASK_RESUMED = 1 << 16,  /* scheduled, and not back from weft_park yet.  Set under the lock */
        TASK_BRANCHED = 1 << 19, /* it has had a scope open that was linked (cancel.c) */
        TASK_MEMBER = 1 << 20,   /* of a scope that counts its members exactly (members.c) */
-       TASK_HELPER = 1 << 21    /* it works for a task that waits for it: how it ends is that one's business alone */
+       TASK_HELPER = 1 << 21,   /* it works for a task that waits for it: how it ends is that one's business alone */
+       TASK_WATCHED = 1 << 22   /* it passes the places of watch.h, and has a mark */
 };
 
-enum { TASK_INLINE_DATA = 64, TASK_NOWHERE = -1 };
+enum { TASK_INLINE_DATA = 64, TASK_WATCHED_DATA = 48, TASK_NOWHERE = -1 };
 
 struct weft_task {
     /* One cache line: all that a task touches which is spawned, and joined before it has started. */
@@ -84,7 +85,13 @@ struct weft_task {
         struct context *place; /* else, TASK_PARKED: where it is parked */
     };
 
-    _Alignas(16) unsigned char data[TASK_INLINE_DATA]; /* of weft_spawn_copy */
+    union {
+        _Alignas(16) unsigned char data[TASK_INLINE_DATA]; /* of weft_spawn_copy */
+        struct {
+            unsigned char less[TASK_WATCHED_DATA]; /* the same, */
+            struct mark mark;                      /* of a task that has TASK_WATCHED: span.c */
+        };
+    };
 };
 
 _Static_assert(sizeof(struct weft_task) <= 192, "an unstarted task costs at most 192 bytes");

@@ -37,6 +37,7 @@ static bool
 interrupt_own(struct wait *w)
 {
     if (!weft__park_claim(w->parker, w->ticket)) return false;
+    if (w->parker->context && weft__watched()) weft__watch_resume(w->parker->context);
     w->parker->index = PARK_INTERRUPTED;
     return true;
 }
@@ -162,6 +163,7 @@ weft__wait_park(struct wait *w, weft_time deadline)
         if (deadline != WEFT_FOREVER) weft__timer_add(&w->timer, deadline, w->parker, w->ticket);
         weft__suspend(c);
         if (deadline != WEFT_FOREVER) weft__timer_del(&w->timer);
+        if (weft__watched()) weft__watch_resume(c);
         rc = c->parker.code;
     }
     store_relaxed(&c->task->waiting, false); /* relaxed: as above */

@@ -199,6 +199,7 @@ weft_waitany_until(weft_task *const *tasks, size_t n, weft_time deadline)
         some++;
     }
     if (first < n) {
+        if (weft__spanned()) weft__span_joined(tasks[first]);
         if (deadline != WEFT_NOW) weft__sched_spend(c, COST_JOIN);
         return (int)first;
     }
@@ -221,6 +222,7 @@ outcome(weft_task *const *tasks, size_t n)
 {
     int rc = 0;
     for (size_t k = 0; k < n; k++) {
+        if (weft__spanned() && tasks[k] && weft__task_done(tasks[k])) weft__span_joined(tasks[k]);
         if (!tasks[k] || !weft_task_isfailed(tasks[k])) continue;
         weft__task_observe(tasks[k]);
         rc = WEFT_ECHILD;

@@ -54,12 +54,14 @@ sleep_counted(struct worker *w)
     store_relaxed(&w->asleep_since, 0);
     weft__count(w, COUNT_SLEEPS);
     bump(&w->counts[COUNT_IDLE_NS], (uint64_t)(weft__clock_now() - begin));
+    if (weft__spanned()) weft__span_awake(w);
 }
 
 void
 weft__worker_loop(struct worker *w)
 {
     struct entry e;
+    if (weft__spanned()) weft__span_awake(w);
     while (!weft__sched_leaving()) {
         if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
         weft__reactor_poll();

@@ -25,6 +25,7 @@ enum count {
     COUNT_SEARCHES,
     COUNT_SLEEPS,
     COUNT_IDLE_NS, /* asleep */
+    COUNT_WORK,    /* in ticks of span.c, while that counts */
     COUNTS
 };
 
@@ -43,7 +44,7 @@ struct worker {
     enum leaving leaving;    /* and why */
     bool searching;          /* counted in its pool's idle.searching */
     bool alone;              /* there is no other worker that could steal */
-    bool ordinary;           /* of the default pool */
+    bool quick;              /* of the default pool, and nothing watches */
     uint32_t handoffs;       /* contexts taken from `next` in a row */
     uint32_t floor;          /* entries of the deque from here on were pushed since context was switched to */
     struct task_cache tasks;
@@ -57,6 +58,7 @@ struct worker {
     int place;                   /* index in the pool */
     int *victims;                /* the other workers of the pool, nearest first, */
     int *rings;                  /* and where each ring of equal distance ends; 0-terminated */
+    int64_t away;                /* while counting: nanoseconds for which its thread was on no core (span.c) */
     pthread_t thread;
 
     /* The worker writes, others read. */

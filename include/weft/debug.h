@@ -41,6 +41,10 @@ typedef struct weft_stats {
     uint64_t live;             /* tasks that have been scheduled and have not ended */
     uint64_t in_place;         /* tasks that ended without a stack of their own: they ran in place, or not at all */
     weft_worker_stats total;   /* all workers since the process began, and the spawns of plain threads */
+    /* Where WEFT_SPAN is on (weft/runtime.h), of this run or the last one, in nanoseconds; else 0: */
+    int64_t work_ns;     /* what all tasks took together, */
+    int64_t span_ns;     /* the longest chain of what had to be done one after the other, */
+    int64_t burdened_ns; /* and the same, where each step that may lead to another worker costs something */
 } weft_stats;
 
 /* Fills in *s and the s->room first of s->worker.  The counts are read one after the other while others go on counting; they
