@@ -298,7 +298,7 @@ make_worker(int k)
     struct worker *w = &workers[k];
     pool_workers[k] = w;
     w->id = k;
-    w->ordinary = true;
+    w->quick = true;
     w->pool = &weft__sched.pools[POOL_DEFAULT];
     w->context = &contexts[k];
     w->tasks.home = (int16_t)k;
