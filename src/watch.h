@@ -130,7 +130,7 @@ struct span_result {
 };
 struct span_result weft__span_result(void);
 
-/* For tests, which count time themselves, after the start: the clock, and the burden in its ticks. */
+/* For tests, which count time themselves: the clock, above 1, and the burden in its ticks.  By the root task, first. */
 void weft__span_pretend(uint64_t (*clock)(void), uint64_t burden);
 
 /* The same as the result, in ticks. */

@@ -31,6 +31,7 @@ static const struct {
     {"select_io/", "likewise"},
     {"io_programs/shutdown", "likewise"},
     {"once/thread", "values of real threads"},
+    {"span/", "about a clock of its own"},
 };
 
 const char *

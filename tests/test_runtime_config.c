@@ -42,11 +42,23 @@ start_with(const weft_config *cfg, const char *variable, const char *value)
 TEST(runtime, bad_environment, "start: a variable that cannot be used is an error, which names it")
 {
     static const char *const bad[][2] = {
-        {"WEFT_NUM_THREADS", "many"}, {"WEFT_NUM_THREADS", "-1"},     {"WEFT_NUM_THREADS", "2,"},
-        {"WEFT_NUM_THREADS", "2,x"},  {"WEFT_NUM_THREADS", "1,2,3"},  {"WEFT_NUM_THREADS", "99999999999999999999"},
-        {"WEFT_STACK_SIZE", "big"},   {"WEFT_STACK_SIZE", "64Q"},     {"WEFT_STACK_SIZE", "-65536"},
-        {"WEFT_STACK_SIZE", "1"},     {"WEFT_STACK_SIZE", "999999G"}, {"WEFT_BIND", "perhaps"},
-        {"WEFT_VERBOSE", "very"},     {"WEFT_DEADLOCK", "never"},
+        {"WEFT_NUM_THREADS", "many"},
+        {"WEFT_NUM_THREADS", "-1"},
+        {"WEFT_NUM_THREADS", "2,"},
+        {"WEFT_NUM_THREADS", "2,x"},
+        {"WEFT_NUM_THREADS", "1,2,3"},
+        {"WEFT_NUM_THREADS", "99999999999999999999"},
+        {"WEFT_STACK_SIZE", "big"},
+        {"WEFT_STACK_SIZE", "64Q"},
+        {"WEFT_STACK_SIZE", "-65536"},
+        {"WEFT_STACK_SIZE", "1"},
+        {"WEFT_STACK_SIZE", "999999G"},
+        {"WEFT_BIND", "perhaps"},
+        {"WEFT_VERBOSE", "very"},
+        {"WEFT_DEADLOCK", "never"},
+        {"WEFT_SPAN", "2us"},
+        {"WEFT_SPAN", "1000000001"},
+        {"WEFT_SPAN", ""},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(start_with(NULL, bad[i][0], bad[i][1]), WEFT_EINVAL);
