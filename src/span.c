@@ -396,9 +396,10 @@ weft__span_ticks(void)
 }
 
 struct span_result
-weft__span_result(void)
+weft__span_result(bool workers)
 {
-    if (!weft__spanned()) return span.last;
+    if (!(load_acquire(&weft__watch) & WATCH_SPAN)) return span.last; /* acquire: pairs with the end of a run */
+    if (!workers) return (struct span_result){0, 0, 0};
     struct span_ticks t = weft__span_ticks();
     uint64_t passed = span.clock() - span.ticks;
     double ns =
@@ -411,9 +412,9 @@ void
 weft__span_stop(void)
 {
     if (!weft__spanned()) return;
-    struct span_result r = weft__span_result();
+    struct span_result r = weft__span_result(true);
     span.last = r;
-    store_relaxed(&weft__watch, 0); /* relaxed: there are no workers */
+    store_release(&weft__watch, 0); /* release: pairs with weft__span_result */
     weft__warn("work %.9f s, span %.9f s, burdened span %.9f s: parallelism %.1f, %.1f with its costs",
                (double)r.work / 1e9, (double)r.span / 1e9, (double)r.burdened / 1e9,
                r.span ? (double)r.work / (double)r.span : 1, r.burdened ? (double)r.work / (double)r.burdened : 1);

@@ -65,7 +65,7 @@ collect(weft_stats *s)
         }
         weft__stack_each(count_context, &contexts);
     }
-    struct span_result r = state == SCHED_LEAVING ? (struct span_result){0, 0, 0} : weft__span_result();
+    struct span_result r = weft__span_result(running);
     weft__sched_leave();
     s->work_ns = r.work;
     s->span_ns = r.span;

@@ -124,11 +124,12 @@ void weft__span_start(int64_t burden);
 /* Ends, and says on stderr what came out.  When there are no workers any more. */
 void weft__span_stop(void);
 
-/* Nanoseconds: the work, the span and the burdened span of this run, or of the last that was counted; 0: none was. */
+/* Nanoseconds: the work, the span and the burdened span of this run, or of the last that was counted; 0: none was.
+ * Async-signal-safe.  workers: there are any, and they stay meanwhile. */
 struct span_result {
     int64_t work, span, burdened;
 };
-struct span_result weft__span_result(void);
+struct span_result weft__span_result(bool workers);
 
 /* For tests, which count time themselves: the clock, above 1, and the burden in its ticks.  By the root task, first. */
 void weft__span_pretend(uint64_t (*clock)(void), uint64_t burden);
