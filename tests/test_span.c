@@ -154,6 +154,33 @@ TEST(span, flat, "span: of tasks beside each other it is the longest, joined, wa
     }
 }
 
+/* All have ended on stacks of their own before anybody waits for them. */
+static int
+ended_before(void *arg)
+{
+    weft_task *t[LEAVES];
+    weft_scope s;
+    enum how how = (enum how)(uintptr_t)arg;
+    if (how >= CLOSED) weft_scope_open(&s, 0, WEFT_FOREVER);
+    for (int i = 0; i < LEAVES; i++) t[i] = spawned(leaf, (void *)COST);
+    for (int i = 0; i < LEAVES; i++) {
+        while (!weft_task_isdone(t[i])) weft_yield();
+    }
+    for (int i = 0; i < LEAVES && how == JOINED_IN_ORDER; i++) CHECK_INT(weft_join(t[i]), 0);
+    if (how == WAITED_FOR) CHECK_INT(weft_waitall(t, LEAVES, 0), 0);
+    if (how == SCOPE_WAITED) CHECK_INT(weft_scope_wait(&s), 0);
+    if (how >= CLOSED) CHECK_INT(weft_scope_close(&s, 0), 0);
+    for (int i = 0; i < LEAVES && how >= WAITED_FOR; i++) weft_task_release(t[i]);
+    work(1);
+    return 0;
+}
+
+TEST(span, ended_before, "span: who joins, waits or closes is after tasks that had ended long before")
+{
+    for (enum how how = JOINED_IN_ORDER; how < HOWS; how++)
+        expect(counted(ended_before, (void *)(uintptr_t)how), LEAVES * COST + 1, COST + 1, COST + 1 + 2 * BURDEN);
+}
+
 static int
 range(size_t begin, size_t end, void *arg)
 {
