@@ -29,14 +29,16 @@ weft__both_second(void *arg)
     return 0;
 }
 
-/* Takes back t, a helper with whatever it may have, if it is where the caller's worker put it last. */
+/* Takes back t, a helper with whatever it may have, if it is where the caller's worker put it last.  What is watched runs as a
+ * task. */
 static bool
 take_back_slow(weft_task *t)
 {
     struct worker *w = weft__worker();
     struct context *c = w ? w->context : NULL;
     uint64_t tag = weft__task_ticket(t);
-    if (!c || !weft__fork_queued(w, t, tag) || weft__cancelled(c) || (load_relaxed(&t->flags) & TASK_CANCEL))
+    if (!c || !weft__fork_queued(w, t, tag) || weft__cancelled(c) ||
+        (load_relaxed(&t->flags) & (TASK_CANCEL | TASK_WATCHED)))
         return false; /* relaxed: as good as later */
     if (!weft__deque_pop_this(&w->deque, t->index)) return false;
     weft__task_claim_owned(t, tag);

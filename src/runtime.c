@@ -144,7 +144,7 @@ free_worker(struct worker *w)
 }
 
 static struct worker *
-new_worker(int id, bool alone, bool quick)
+new_worker(int id, bool alone, bool ordinary)
 {
     struct worker *w =
         weft__hook_fail() ? NULL : aligned_alloc(WEFT_CACHE_LINE, weft__round_up(sizeof *w, WEFT_CACHE_LINE));
@@ -152,7 +152,8 @@ new_worker(int id, bool alone, bool quick)
     memset(w, 0, sizeof *w);
     w->id = id;
     w->alone = alone;
-    w->quick = quick;
+    w->ordinary = ordinary;
+    w->quick = ordinary && !weft__watched();
     w->tasks.stack_need = load_relaxed(&weft__sched.stack_need); /* relaxed: stored by this thread */
     w->tasks.home = (int16_t)id;
     weft__rng_seed(&w->rng, (uint64_t)id + 1);
@@ -239,7 +240,7 @@ make_workers(const struct config *config)
     }
     for (int k = 0; k < runtime.wanted; k++) {
         bool alone = k < config->workers ? config->workers == 1 : config->interactive == 1;
-        weft__sched.workers[k] = new_worker(k, alone, k < config->workers && !weft__watched());
+        weft__sched.workers[k] = new_worker(k, alone, k < config->workers);
         if (!weft__sched.workers[k]) return WEFT_ENOMEM;
     }
     return 0;

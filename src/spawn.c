@@ -87,8 +87,7 @@ make(struct maker *m, weft_task **out, weft_fn *fn, void *arg, const weft_task_o
     unsigned flags = (o.flags & TASK_OPTIONS) | (o.name || o.drop || o.stack_size ? TASK_LADEN : 0) |
                      (m->scope->flags & SCOPE_COUNTED ? TASK_MEMBER : 0) |
                      (m->scope->flags & SCOPE_DAEMON ? (unsigned)WEFT_DAEMON : 0);
-    bool elsewhere = m->worker && m->worker->pool != &weft__sched.pools[POOL_DEFAULT];
-    if ((o.flags & WEFT_SAMEPOOL) && elsewhere) flags |= WEFT_INTERACTIVE;
+    if ((o.flags & WEFT_SAMEPOOL) && m->worker && !m->worker->ordinary) flags |= WEFT_INTERACTIVE;
     if (weft__watched()) flags |= TASK_WATCHED;
     weft__task_init(t, fn, arg, m->scope, need, flags, 1, TASK_NOWHERE);
     t->name = o.name;

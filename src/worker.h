@@ -44,7 +44,8 @@ struct worker {
     enum leaving leaving;    /* and why */
     bool searching;          /* counted in its pool's idle.searching */
     bool alone;              /* there is no other worker that could steal */
-    bool quick;              /* of the default pool, and nothing watches */
+    bool ordinary;           /* of the default pool, */
+    bool quick;              /* and nothing watches */
     uint32_t handoffs;       /* contexts taken from `next` in a row */
     uint32_t floor;          /* entries of the deque from here on were pushed since context was switched to */
     struct task_cache tasks;
