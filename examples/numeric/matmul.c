@@ -2,6 +2,8 @@
  *
  *     cc -O2 matmul.c $(pkg-config --cflags --libs weft) && ./a.out -t 1000
  *
+ * -1 before the other arguments: by blocks only, and with nothing to compare; for measuring (tools/weft-scale).
+ *
  * All add up an element's products in the same order, so they give the same bits as three plain loops. */
 #include "numeric.h"
 
@@ -90,6 +92,7 @@ by_recursion(void *arg)
 
 struct work {
     struct options options;
+    bool alone; /* by blocks only */
     struct product by_blocks, by_recursion, twin;
 };
 
@@ -99,6 +102,7 @@ root(void *arg)
     struct work *w = arg;
     size_t n = w->options.size, bytes = n * n * sizeof(double);
     int code = run_version(&w->options, "by blocks", by_blocks, &w->by_blocks);
+    if (w->alone) return code;
     if (code == 0) code = run_version(&w->options, "by recursion", by_recursion, &w->by_recursion);
     if (code == 0) code = run_version(&w->options, "serial", plain, &w->twin);
     if (code < 0) return code;
@@ -114,6 +118,12 @@ root(void *arg)
 int
 main(int argc, char **argv)
 {
+    bool alone = argc > 1 && strcmp(argv[1], "-1") == 0;
+    if (alone) {
+        argv[1] = argv[0];
+        argv++;
+        argc--;
+    }
     struct options o = options_of(argc, argv, 180, 1, 30000);
     size_t n = o.size;
     uint64_t stream = 1;
@@ -123,7 +133,7 @@ main(int argc, char **argv)
         b[i] = next_uniform(&stream) - 0.5;
     }
     for (int i = 0; i < 3; i++) c[i] = allocate(n * n, sizeof **c);
-    struct work w = {o, {a, b, c[0], n, n, n, n}, {a, b, c[1], n, n, n, n}, {a, b, c[2], n, n, n, n}};
+    struct work w = {o, alone, {a, b, c[0], n, n, n, n}, {a, b, c[1], n, n, n, n}, {a, b, c[2], n, n, n, n}};
     int code = run_program(&w.options, root, &w);
     for (int i = 0; i < 3; i++) free(c[i]);
     free(a);

@@ -29,6 +29,7 @@ static const char help[] =
     "  -1 ... -9            fast ... small (default -6)\n"
     "  -b, --block=SIZE     compress in blocks of SIZE bytes; suffix K or M (default 128K, at least 32K)\n"
     "  -p, --workers=N      compress on N cores (default: all)\n"
+    "  -j, --tasks=N        compress in N tasks (default: one for each core)\n"
     "  -q, --quiet          no progress bar\n"
     "  -v, --verbose        say what each file came to\n"
     "  -h, --help           this text\n";
@@ -168,6 +169,7 @@ compress_to(struct output *out, const struct input *in, const struct options *op
         .in_size = S_ISREG(in->st.st_mode) ? (uint64_t)in->st.st_size : 0,
         .level = opt->level,
         .block = opt->block,
+        .compressors = opt->compressors,
     };
     progress_begin(in->name, job.in_size);
     int rc = pipeline_run(&job);
@@ -262,6 +264,9 @@ parse_option(struct options *opt, int c)
     case 'p':
         opt->workers = (int)parse_number("-p", optarg, false, 1, MAX_WORKERS, "must be 1 to 1024");
         break;
+    case 'j':
+        opt->compressors = (size_t)parse_number("-j", optarg, false, 1, MAX_WORKERS, "must be 1 to 1024");
+        break;
     case 'h':
         fputs(help, stdout);
         exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -277,14 +282,22 @@ static void
 parse_command_line(struct run *run, int argc, char **argv)
 {
     static const struct option names[] = {
-        {"stdout", no_argument, NULL, 'c'},      {"output", required_argument, NULL, 'o'},
-        {"keep", no_argument, NULL, 'k'},        {"force", no_argument, NULL, 'f'},
-        {"fast", no_argument, NULL, '1'},        {"best", no_argument, NULL, '9'},
-        {"block", required_argument, NULL, 'b'}, {"workers", required_argument, NULL, 'p'},
-        {"quiet", no_argument, NULL, 'q'},       {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"stdout", no_argument, NULL, 'c'},
+        {"output", required_argument, NULL, 'o'},
+        {"keep", no_argument, NULL, 'k'},
+        {"force", no_argument, NULL, 'f'},
+        {"fast", no_argument, NULL, '1'},
+        {"best", no_argument, NULL, '9'},
+        {"block", required_argument, NULL, 'b'},
+        {"workers", required_argument, NULL, 'p'},
+        {"tasks", required_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
-    for (int c; (c = getopt_long(argc, argv, "co:kf123456789b:p:qvh", names, NULL)) != -1;) parse_option(&run->opt, c);
+    for (int c; (c = getopt_long(argc, argv, "co:kf123456789b:p:j:qvh", names, NULL)) != -1;)
+        parse_option(&run->opt, c);
     run->names = argv + optind;
     run->count = argc - optind;
     if (run->opt.output != NULL && run->opt.to_stdout) usage_error("-o", run->opt.output, "not together with -c");

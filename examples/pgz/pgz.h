@@ -12,6 +12,7 @@ struct options {
     const char *output; /* NULL: FILE.gz beside FILE */
     int level;          /* 1 .. 9 */
     int workers;        /* 0: one per usable core */
+    size_t compressors; /* 0: one per worker */
     size_t block;       /* bytes, at least the 32 KiB that deflate looks back */
 };
 
@@ -66,7 +67,7 @@ struct job {
     const char *in_name, *out_name; /* for messages */
     uint64_t in_size;               /* bytes to expect; 0: unknown */
     int level;
-    size_t block;
+    size_t block, compressors;    /* 0 compressors: one per worker */
     uint64_t bytes_in, bytes_out; /* the result */
 };
 

@@ -284,12 +284,12 @@ writer(void *arg)
 
 /* --- putting it together ---------------------------------------------------------------------------------------- */
 
-/* One compressor per worker; fewer if the input is known to have fewer blocks. */
+/* One compressor per worker, or as many as are asked for; fewer if the input is known to have fewer blocks. */
 static size_t
 count_compressors(const struct job *job)
 {
     int workers = weft_nworkers();
-    size_t n = workers > 0 ? (size_t)workers : 1;
+    size_t n = job->compressors ? job->compressors : workers > 0 ? (size_t)workers : 1;
     uint64_t blocks = job->in_size / job->block + 1;
     return job->in_size > 0 && blocks < n ? (size_t)blocks : n;
 }
