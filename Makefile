@@ -320,17 +320,18 @@ bench:
 bench-figure:
 	@tools/bench-plot build/bench/results.json docs/benchmarks.svg
 
-# How the examples scale, with figures in docs/.  The whole run of pgz counts; of matmul, where that is there, the product by blocks.
+# How the examples scale, with figures in docs/.  The whole run of pgz counts, in as many tasks as there are blocks, so that it is the
+# same program with any number of workers; of matmul, where that is there, the product by blocks, and no other is computed.
 .PHONY: scale
-SCALE = tools/weft-scale $(if $(N),-n $(N)) $(if $(R),-r $(R)) -o build/scale/$(1).json -g docs/scaling-$(1).svg
+SCALE = tools/weft-scale -w $(if $(N),-n $(N)) $(if $(R),-r $(R)) -o build/scale/$(1).json -g docs/scaling-$(1).svg
 SCALE_MATMUL = $(filter %/matmul,$(EXAMPLES))
 scale:
 	@tools/install-deps build demo bench
 	+@$(MAKE) --no-print-directory pgz $(SCALE_MATMUL)
 	@mkdir -p build/scale
 	@tar -C / -cf - usr/include 2>/dev/null | head -c 16777216 >build/scale/input
-	@$(call SCALE,pgz) $(B)/examples/pgz/pgz -q -c build/scale/input
-	$(if $(SCALE_MATMUL),@$(call SCALE,matmul) -t "by blocks" $(SCALE_MATMUL) -t 700)
+	@$(call SCALE,pgz) $(B)/examples/pgz/pgz -j 128 -q -c build/scale/input
+	$(if $(SCALE_MATMUL),@$(call SCALE,matmul) -t "by blocks" $(SCALE_MATMUL) -1 -t 1000)
 
 # The main job: examples/pgz on real input, beside gzip and pigz; then several models at once.  Missing packages first: the
 # build needs them.
