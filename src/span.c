@@ -142,12 +142,18 @@ weft__span_awake(struct worker *w)
     w->away = time_away();
 }
 
-/* What is left of a strand of t ticks without the time for which the thread of w, the caller's, lost its core. */
+/* What is left of a strand without the time for which the thread of w, the caller's, lost its core; and the end of that strand.
+ * Both clocks are read at once, or again: a loss that came between them would be taken from this strand, and be in the next. */
 static weft__noinline uint64_t
-without_gaps(struct worker *w, uint64_t t)
+without_gaps(struct worker *w, uint64_t since, uint64_t *now)
 {
     int64_t before = w->away;
-    weft__span_awake(w);
+    for (int tries = 0; tries < 4; tries++) {
+        *now = span.clock();
+        weft__span_awake(w);
+        if (span.clock() - *now < span.check) break;
+    }
+    uint64_t t = *now - since;
     uint64_t gap = w->away > before ? (uint64_t)((double)(w->away - before) * span.rate) : 0;
     return gap < t ? t - gap : 0;
 }
@@ -159,7 +165,7 @@ cut(struct context *c)
     struct strand *s = &c->strand;
     if (s->since <= STRAND_FROZEN) return 0;
     uint64_t now = span.clock(), t = now > s->since ? now - s->since : 0;
-    if (weft__unlikely(t > span.check)) t = without_gaps(c->worker, t);
+    if (weft__unlikely(t > span.check)) t = without_gaps(c->worker, s->since, &now);
     s->task->mark.depth += t;
     s->task->mark.burdened += t;
     bump(&c->worker->counts[COUNT_WORK], t);
