@@ -102,7 +102,7 @@ run_in_place(struct context *c, weft_task *t)
     } else {
         if (weft__watched()) weft__watch_begin(c, t);
         int code = call_in_place(c, t, weft__task_call);
-        if (weft__watched()) weft__watch_end(c);
+        if (weft__watched()) weft__watch_end(c, t, code);
         weft__task_end(t, code);
         if (weft__watched()) weft__watch_back(c, c->task);
     }

@@ -42,7 +42,8 @@ struct context {
     struct pool *pool;     /* whose workers may run it */
     struct stack *stack;
     struct parker parker;
-    struct strand strand; /* while something watches */
+    struct strand strand; /* while something watches, */
+    uint64_t woken;       /* as this: where the arrow begins that leads to it (trace_events.c) */
 
     /* Scopes: cancel.c and members.c. */
     struct scope *base;                    /* of which the outermost task of the chain is a member, */

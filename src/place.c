@@ -71,7 +71,7 @@ run_task(struct context *c)
     int code = cancelled ? WEFT_ECANCELED : weft__task_call(t);
     struct scope *scope = weft__task_scope(t);
     if (weft__unlikely(scope->owner == t)) scope = weft__task_left_open(t);
-    if (weft__watched()) weft__watch_end(c);
+    if (weft__watched()) weft__watch_end(c, t, code);
     struct worker *w = c->worker;
     weft__assert(c->task == t);
     if (!cancelled && weft__place_end_alone(w, t, code, 1)) {

@@ -22,6 +22,7 @@
 #include "shutdown.h"
 #include "thread.h"
 #include "topology.h"
+#include "trace.h"
 #include "waiter.h"
 
 #include <weft/runtime.h>
@@ -136,6 +137,7 @@ free_worker(struct worker *w)
 {
     if (!w) return;
     weft__sched_retire(w);
+    weft__trace_retire(w);
     weft__deque_fini(&w->deque);
     weft__deque_fini(&w->fifo);
     free(w->victims);
@@ -359,6 +361,7 @@ finish_locked(int first)
     weft__reactor_stop();
     weft__span_stop();
     free_workers();
+    weft__trace_pause();
     weft__stack_unwatch();
     weft__stack_fini();
     weft__topology_free(runtime.topology);

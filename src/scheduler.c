@@ -202,6 +202,7 @@ pick_turned(struct worker *w, struct entry *out, uint32_t turn)
 static weft__noinline bool
 pick_chores(struct worker *w, struct entry *out, uint32_t n)
 {
+    weft__watch_look(w);
     int64_t due = weft__timers_next();
     if (due != INT64_MAX && due <= weft__clock_now()) weft__timers_poll();
     /* relaxed: looked at again */
@@ -371,6 +372,7 @@ weft__sched_exhausted(struct context *c)
     struct entry e;
     c->budget = BUDGET;
     if (c->leaving) return;
+    weft__watch_look(w);
     if (weft__watched()) weft__watch_leave(c);
     if (weft__unlikely(weft__timers_next() <= weft__clock_now())) weft__timers_poll();
     weft__reactor_poll();

@@ -71,6 +71,13 @@ weft__sched_leave(void)
     sub_release(&weft__sched.visitors, 1); /* V4: release: pairs with W2 */
 }
 
+/* Has somebody begun to watch, or ceased to?  Then w, the caller's, takes the slow ways from now on, or no longer. */
+static inline void
+weft__watch_look(struct worker *w)
+{
+    w->quick = w->ordinary && !weft__watched();
+}
+
 /* The running context; NULL on a plain thread. */
 static inline struct context *
 weft__context_current(void)

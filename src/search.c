@@ -6,6 +6,7 @@
 
 #include "hook.h"
 #include "timerq.h"
+#include "trace.h"
 
 enum { GRACE_NS = 5000 }; /* how long a hand-off may wait for its own worker before a searcher takes it */
 
@@ -39,6 +40,7 @@ weft__steal(struct worker *w, struct entry *out, bool *again)
             struct worker *v = workers[w->victims[begin + (first + k) % size]];
             if (steal_from(&v->deque, out, again) || steal_from(&v->fifo, out, again)) {
                 weft__count(w, COUNT_STOLEN);
+                if (weft__traced()) weft__trace_steal(w, v);
                 return true;
             }
         }
@@ -71,6 +73,7 @@ weft__steal_handoff(struct worker *w, struct handoff_watch *watch, int64_t now, 
             if (!cas_acquire(&v->next, &c, NULL)) return false; /* acquire: pairs with the hand-off */
             *out = (struct entry){&c->run, 0};
             weft__count(w, COUNT_STOLEN);
+            if (weft__traced()) weft__trace_steal(w, v);
             return true;
         }
         watch->next = NULL;

@@ -82,8 +82,6 @@ enum {
     CHECK = 20000   /* nanoseconds */
 };
 
-_Atomic unsigned weft__watch;
-
 /* What an object made known. */
 struct note {
     weft__lock lock;
@@ -200,14 +198,14 @@ weft__span_parked(const struct parker *p)
 /* ---- What happens to tasks ------------------------------------------------------------------------------------------- */
 
 void
-weft__watch_spawn(weft_task *t)
+weft__span_spawn(weft_task *t)
 {
     struct mark m = weft__span_here();
     t->mark = (struct mark){m.depth, m.burdened + (weft__worker() ? span.burden : 0)};
 }
 
 void
-weft__watch_begin(struct context *c, weft_task *t)
+weft__span_begin(struct context *c, weft_task *t)
 {
     uint64_t now = weft__task_outermost(t) ? 0 : cut(c);
     c->strand.task = t;
@@ -215,7 +213,7 @@ weft__watch_begin(struct context *c, weft_task *t)
 }
 
 void
-weft__watch_end(struct context *c)
+weft__span_end(struct context *c)
 {
     weft_task *t = c->strand.task, *below = weft__task_below(t);
     struct scope *s = weft__task_scope(t);
@@ -232,7 +230,7 @@ weft__watch_end(struct context *c)
 }
 
 void
-weft__watch_back(struct context *c, weft_task *outer)
+weft__span_back(struct context *c, weft_task *outer)
 {
     c->strand.task = outer;
     c->strand.since = outer ? span.clock() : STRAND_LEFT;
@@ -253,7 +251,7 @@ weft__span_closed(const struct scope *s)
 /* ---- Parks ------------------------------------------------------------------------------------------------------------ */
 
 void
-weft__watch_arm(struct context *c)
+weft__span_arm(struct context *c)
 {
     c->strand.armed = cut(c);
     c->strand.since = STRAND_FROZEN;
@@ -262,14 +260,14 @@ weft__watch_arm(struct context *c)
 }
 
 void
-weft__watch_leave(struct context *c)
+weft__span_leave(struct context *c)
 {
     (void)cut(c);
     c->strand.since = STRAND_LEFT;
 }
 
 void
-weft__watch_resume(struct context *c)
+weft__span_resume(struct context *c)
 {
     struct strand *s = &c->strand;
     struct mark *m = &s->task->mark;
@@ -282,7 +280,7 @@ weft__watch_resume(struct context *c)
 }
 
 void
-weft__watch_wake(struct parker *p)
+weft__span_wake(struct parker *p)
 {
     struct context *c = weft__context_current();
     struct strand *woken = p->context ? &p->context->strand : NULL;
@@ -382,7 +380,7 @@ weft__span_start(int64_t burden)
     span.work = all_work();
     span.time = weft__clock_now();
     span.ticks = span.clock();
-    store_relaxed(&weft__watch, WATCH_SPAN);
+    weft__watch_set(WATCH_SPAN, true);
 }
 
 void
@@ -420,7 +418,7 @@ weft__span_stop(void)
     if (!weft__spanned()) return;
     struct span_result r = weft__span_result(true);
     span.last = r;
-    store_release(&weft__watch, 0); /* release: pairs with weft__span_result */
+    weft__watch_set(WATCH_SPAN, false); /* a release: pairs with weft__span_result */
     weft__warn("work %.9f s, span %.9f s, burdened span %.9f s: parallelism %.1f, %.1f with its costs",
                (double)r.work / 1e9, (double)r.span / 1e9, (double)r.burdened / 1e9,
                r.span ? (double)r.work / (double)r.span : 1, r.burdened ? (double)r.work / (double)r.burdened : 1);

@@ -48,7 +48,8 @@ enum { /* flags, above those of weft_task_options */
        TASK_BRANCHED = 1 << 19, /* it has had a scope open that was linked (cancel.c) */
        TASK_MEMBER = 1 << 20,   /* of a scope that counts its members exactly (members.c) */
        TASK_HELPER = 1 << 21,   /* it works for a task that waits for it: how it ends is that one's business alone */
-       TASK_WATCHED = 1 << 22   /* it passes the places of watch.h, and has a mark */
+       TASK_WATCHED = 1 << 22,  /* it passes the places of watch.h, and has a mark */
+       TASK_TRACED = 1 << 23    /* an arrow leads to where it begins (trace_events.c) */
 };
 
 enum { TASK_INLINE_DATA = 64, TASK_WATCHED_DATA = 48, TASK_NOWHERE = -1 };

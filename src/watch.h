@@ -4,7 +4,8 @@
  * TASK_WATCHED, so that joining them is not quick either.  Then everything that happens to a task passes one of these places.
  * The quick ways themselves ask nothing.
  *
- * Who watches: span.c, for a whole run of the scheduler. */
+ * Who watches: span.c, for a whole run of the scheduler; trace.c, from any moment to any other.  Each worker notices at one of its
+ * next dispatches, or joins; so to trace.c a task may begin and not end, or end and not have begun. */
 #ifndef WEFT_SRC_WATCH_H
 #define WEFT_SRC_WATCH_H
 
@@ -18,7 +19,7 @@ struct parker;
 struct scope;
 struct worker;
 
-enum { WATCH_SPAN = 1 };
+enum { WATCH_SPAN = 1, WATCH_TRACE = 2 }; /* who */
 
 /* The time on the longest path from the start of the program to somewhere, in ticks of the clock of span.c; and the same where
  * each step that may lead to another worker costs something. */
@@ -43,19 +44,27 @@ enum strand_state {
 #if defined(WEFT_MODEL)
 #define weft__watched() 0
 #define weft__spanned() 0
+#define weft__traced() 0
 #else
-extern _Atomic unsigned weft__watch; /* who does: changes only while there are no workers */
+extern _Atomic unsigned weft__watch; /* who does */
 
 static inline bool
 weft__watched(void)
 {
-    return weft__unlikely(load_relaxed(&weft__watch) != 0); /* relaxed: published by the start of the workers */
+    return weft__unlikely(load_relaxed(&weft__watch) !=
+                          0); /* relaxed: a run that counts has it from its start; else it may come late */
 }
 
 static inline bool
 weft__spanned(void)
 {
     return weft__unlikely(load_relaxed(&weft__watch) & WATCH_SPAN); /* relaxed: as above */
+}
+
+static inline bool
+weft__traced(void)
+{
+    return weft__unlikely(load_relaxed(&weft__watch) & WATCH_TRACE); /* relaxed: trace.c asks again */
 }
 #endif
 
@@ -67,8 +76,8 @@ void weft__watch_spawn(weft_task *t);
 /* t begins on c: as its outermost task, or in place. */
 void weft__watch_begin(struct context *c, weft_task *t);
 
-/* The body of the task of c's strand has returned, and who waits for it is about to be told. */
-void weft__watch_end(struct context *c);
+/* The body of t, the task of c's strand, has returned code, and who waits for it is about to be told. */
+void weft__watch_end(struct context *c, weft_task *t, int code);
 
 /* All that is over: outer, below which it was, goes on.  NULL: it was the outermost. */
 void weft__watch_back(struct context *c, weft_task *outer);
@@ -84,6 +93,17 @@ void weft__watch_resume(struct context *c);
 
 /* The caller, who has claimed p, a context's, lets it go on. */
 void weft__watch_wake(struct parker *p);
+
+/* ---- The same for span.c, called where weft__spanned() --------------------------------------------------------------------- */
+
+void weft__span_spawn(weft_task *t);
+void weft__span_begin(struct context *c, weft_task *t);
+void weft__span_end(struct context *c);
+void weft__span_back(struct context *c, weft_task *outer);
+void weft__span_arm(struct context *c);
+void weft__span_leave(struct context *c);
+void weft__span_resume(struct context *c);
+void weft__span_wake(struct parker *p);
 
 /* ---- Called where weft__spanned(), in the name of the running task; nothing on a plain thread ------------------------- */
 
@@ -117,6 +137,9 @@ bool weft__span_hungry(void);
 void weft__span_awake(struct worker *w);
 
 /* ---- For those who start and stop --------------------------------------------------------------------------------------- */
+
+/* Somebody begins to watch, or no longer does. */
+void weft__watch_set(unsigned who, bool on);
 
 /* Begins to count; burden: of a step to another worker, in nanoseconds.  Before there are workers. */
 void weft__span_start(int64_t burden);

@@ -3,6 +3,7 @@
 #include "reactor.h"
 #include "scheduler.h"
 #include "timerq.h"
+#include "trace.h"
 
 /* How long a worker looks around before it sleeps.  Waking a sleeper costs 40 to 60 us on a virtual machine: a search
  * that finds something within about that time was worth it. */
@@ -31,6 +32,7 @@ search(struct worker *w, struct entry *out)
     struct handoff_watch watch = {.next = NULL};
     if (!weft__idle_search(w)) return false;
     weft__count(w, COUNT_SEARCHES);
+    if (weft__traced()) weft__trace_idle(w, "search");
     int64_t now = weft__clock_now(), end = now + (w->alone || weft__sched.oversubscribed ? 0 : SEARCH_NS);
     for (int pauses = 1;; pauses = pauses < PAUSES_MOST ? 2 * pauses : pauses) {
         if (look(w, &watch, now, out)) {
@@ -48,9 +50,11 @@ search(struct worker *w, struct entry *out)
 static void
 sleep_counted(struct worker *w)
 {
+    if (weft__traced()) weft__trace_idle(w, "sleep"); /* before it counts as asleep: then it is in the trace */
     int64_t begin = weft__clock_now();
     store_relaxed(&w->asleep_since, begin); /* relaxed, as the next: for people */
     weft__idle_sleep(w);
+    if (weft__traced()) weft__trace_idle(w, NULL);
     store_relaxed(&w->asleep_since, 0);
     weft__count(w, COUNT_SLEEPS);
     bump(&w->counts[COUNT_IDLE_NS], (uint64_t)(weft__clock_now() - begin));
@@ -66,7 +70,9 @@ weft__worker_loop(struct worker *w)
         if (weft__timers_next() <= weft__clock_now()) weft__timers_poll();
         weft__reactor_poll();
         e = weft__sched_pick(w);
-        if (e.item || search(w, &e)) {
+        bool found = e.item || search(w, &e);
+        if (weft__traced()) weft__trace_idle(w, NULL);
+        if (found) {
             weft__idle_found(w);
             weft__sched_run(w, e);
             continue;

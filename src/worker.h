@@ -60,6 +60,7 @@ struct worker {
     int *victims;                /* the other workers of the pool, nearest first, */
     int *rings;                  /* and where each ring of equal distance ends; 0-terminated */
     int64_t away;                /* while counting: nanoseconds for which its thread was on no core (span.c) */
+    struct track *track;         /* trace.c */
     pthread_t thread;
 
     /* The worker writes, others read. */

@@ -310,7 +310,11 @@ int __wrap_open(const char *path, int flags, ...);
 int
 __wrap_open(const char *path, int flags, ...)
 {
-    return due(F_OPEN) ? -1 : __real_open(path, flags);
+    va_list args;
+    va_start(args, flags);
+    int mode = flags & O_CREAT ? va_arg(args, int) : 0;
+    va_end(args);
+    return due(F_OPEN) ? -1 : __real_open(path, flags, mode);
 }
 
 WRAP(ssize_t, read, int fd, void *bytes, size_t size)

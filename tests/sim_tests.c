@@ -32,6 +32,9 @@ static const struct {
     {"io_programs/shutdown", "likewise"},
     {"once/thread", "values of real threads"},
     {"span/", "about a clock of its own"},
+    {"trace/fork", "a process of its own"},
+    {"trace/leaves", "likewise"},
+    {"trace/outgrows", "likewise"},
 };
 
 const char *

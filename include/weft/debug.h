@@ -52,5 +52,28 @@ typedef struct weft_stats {
  *   WEFT_EINVAL  s is NULL, of a later library, or has room but no place */
 WEFT_API int weft_stats_get(weft_stats *s);
 
+/* Writes what each worker does from now on to the file, as a trace for ui.perfetto.dev or chrome://tracing: what there is of it is
+ * in docs/debugging.md.  The runtime may run already, be started later, or be started several times meanwhile; workers that run
+ * are traced as soon as they next park, switch or search, or have joined some thousand tasks.  A file that exists is written anew.
+ * Meanwhile each event takes some tenths of a microsecond, also each spawn and join; and a worker waits for the disk where the
+ * kernel lets it wait.  Each worker has a buffer of 64 KiB; nothing is thrown away but for the errors of weft_trace_stop.
+ *   WEFT_EINVAL  path is NULL
+ *   WEFT_EBUSY   a trace is being written: there is one at a time
+ *   WEFT_ENOMEM
+ *   -EACCES, -ENOENT, -EMFILE and the like   as open(2) */
+WEFT_API int weft_trace_start(const char *path);
+
+/* Ends the trace: slices that are open end here, and the file is whole when it returns.  It waits for other workers' writes, never
+ * for tasks.  The file is whole, too, when weft_run or weft_stop have returned, though what comes later still belongs to it; and
+ * exit() stops the trace.  What a process leaves that dies otherwise lacks what was in the buffers, and the last bracket, without
+ * which it can be loaded.  In a child after fork there is no trace; the parent's goes on.
+ * Not for signal handlers, as weft_trace_start.
+ *   WEFT_ENOENT  no trace is being written
+ *   WEFT_ENOMEM  events are missing: there was no memory for a worker's buffer
+ *   -ENOSPC, -EIO and the like   as write(2), of the first write that failed: what comes after it is missing
+ * With these two the trace has ended all the same; a line on stderr, and the last event of the file, say how many events are
+ * missing. */
+WEFT_API int weft_trace_stop(void);
+
 WEFT_END
 #endif
