@@ -11,6 +11,8 @@
  * WEFT_TEST_TIMEOUT=SECONDS says how long one test may take; then its name, a weft_dump and all backtraces are printed, and the
  * process aborts.  0: nobody watches, and there is no thread but those of the tests.
  *
+ * WEFT_TEST_TRACE=FILE writes a trace of each test there, but of those which are about traces.
+ *
  * Prints a line for each failed check, the first few of each test, and at the end "N passed, N failed";
  * exits with 1 on failures. */
 #include "test.h"
@@ -139,11 +141,15 @@ static bool
 run(const struct test_case *test, const char *name)
 {
     static struct test_record record;
+    const char *file = strcmp(test->suite, "trace") == 0 ? NULL : getenv("WEFT_TEST_TRACE");
     watch_next(test);
+    bool traced = file == NULL || weft_trace_start(file) == 0;
     test__perform(test, &record);
+    if (file != NULL && weft_trace_stop() != 0) traced = false;
     watch_next(NULL);
     if (record.failed > 0) print_failures(name, &record);
-    return record.failed == 0;
+    if (!traced) printf("%s: its trace could not be written\n", name);
+    return record.failed == 0 && traced;
 }
 
 /* ---- Tests that are not run ---- */
