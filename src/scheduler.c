@@ -204,7 +204,6 @@ pick_chores(struct worker *w, struct entry *out, uint32_t n)
 {
     weft__watch_look(w);
     int64_t due = weft__timers_next();
-    if (weft__watched() && w->context) weft__watch_leave(w->context); /* what is woken here is not its doing */
     if (due != INT64_MAX && due <= weft__clock_now()) weft__timers_poll();
     /* relaxed: looked at again */
     if (load_relaxed(&weft__sched.state) == SCHED_CLOSING || weft__shutdown_due()) (void)weft__sched_progress();
@@ -352,6 +351,7 @@ weft__suspend(struct context *c)
 {
     struct entry e;
     if (weft__park_woken(&c->parker)) return;
+    if (weft__watched()) weft__watch_leave(c);
     if (!pick(c->worker, &e)) e.item = NULL;
     switch_from(c, LEFT_PARKED, e);
 }
