@@ -25,8 +25,8 @@ enum { FIRST_CODE = -1000, CODES = 50 };
     X(FOR, "for")                                                                                                      \
     X(TILES, "for_2d")                                                                                                 \
     X(STATIC, "for_static")                                                                                            \
-    X(REDUCE, "reduce") X(MAP, "map") X(EACH, "for_each") X(BOTH, "both") X(SCOPE, "scope") X(SCAN, "scan")            \
-        X(SORT, "sort")
+    X(REDUCE, "reduce")                                                                                                \
+    X(MAP, "map") X(EACH, "for_each") X(BOTH, "both") X(SCOPE, "scope") X(SCAN, "scan") X(SORT, "sort")
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
 enum kind { KINDS(NAME) N_KINDS };

@@ -39,6 +39,29 @@ spawned(weft_fn *fn, void *arg)
     return t;
 }
 
+static inline int
+task_kit__take_all(void *arg)
+{
+    int x, n = 0;
+    while (weft_channel_take(arg, &x) == 0) n++;
+    return n;
+}
+
+/* The caller hands n values to a task called "taker", one at a time. */
+static inline void
+meet_often(int n)
+{
+    weft_task_options o = {.size = sizeof o, .name = "taker"};
+    weft_channel *c = NULL;
+    weft_task *t = NULL;
+    CHECK_INT(weft_channel_new(&c, sizeof(int), 0), 0);
+    CHECK_INT(weft_spawn_with(&t, task_kit__take_all, c, &o), 0);
+    for (int i = 0; i < n; i++) CHECK_INT(weft_channel_put(c, &i), 0);
+    weft_channel_close(c, 0);
+    CHECK_INT(weft_join(t), n);
+    weft_channel_release(c);
+}
+
 static inline weft_task *
 asynced(weft_fn *fn, void *arg)
 {

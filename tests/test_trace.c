@@ -334,24 +334,10 @@ TEST(trace, family, "trace: each task has its slices, that end with how it ended
 }
 
 static int
-take_all(void *arg)
-{
-    int x, n = 0;
-    while (weft_channel_take(arg, &x) == 0) n++;
-    return n;
-}
-
-static int
 put_all(void *arg)
 {
-    weft_channel *c = NULL;
     (void)arg;
-    CHECK_INT(weft_channel_new(&c, sizeof(int), 0), 0);
-    weft_task *t = named("taker", take_all, c);
-    for (int i = 0; i < CHILDREN; i++) CHECK_INT(weft_channel_put(c, &i), 0);
-    weft_channel_close(c, 0);
-    CHECK_INT(weft_join(t), CHILDREN);
-    weft_channel_release(c);
+    meet_often(CHILDREN);
     return 0;
 }
 
