@@ -169,6 +169,9 @@ expire(struct scope *s, weft_time now)
 bool
 weft__scope_cancelled(struct scope *s)
 {
+    /* Between C1 and C2 whoever had looked before C1 may still note for the old epoch that all is well.  relaxed: who has
+     * found it cancelled once finds it so again: what stands there does not change back */
+    if (load_relaxed(&s->doomed)) return true;
     uint64_t epoch = load_acquire(&weft__cancel_epoch); /* acquire: pairs with C2 */
     weft_time earliest = WEFT_FOREVER;
     if (!remembers(s, epoch, &earliest)) {
@@ -427,6 +430,8 @@ weft__scope_mark(struct scope *s, int reason, bool late)
 void
 weft__scope_walk(struct scope *root)
 {
+    weft__scope_lock(root); /* the fields of a walk are there before anybody queues it */
+    weft__unlock(&root->lock);
     weft__scope_pin(root);
     walk_from(root);
 }

@@ -152,7 +152,9 @@ unsigned
 weft__task_outcome(const weft_task *t, int code)
 {
     if (code >= 0) return PHASE_COMPLETED;
-    return code == WEFT_ECANCELED && weft__task_cancelled(t) ? PHASE_CANCELLED : PHASE_FAILED;
+    /* not by the hint that all is well: the task has been told otherwise (cancel.c) */
+    bool cancelled = code == WEFT_ECANCELED && weft__task_cancelled_slow(t, weft__task_scope(t));
+    return cancelled ? PHASE_CANCELLED : PHASE_FAILED;
 }
 
 struct callback {

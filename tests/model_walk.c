@@ -11,7 +11,8 @@
  *   shield     in a shield, having waited around it, in the scope that is cancelled: it leaves that list before it is armed, and
  *              is woken by what it waits for, and by nothing else
  *   task       the task itself is cancelled
- *   closes     it closes a scope inside of the one that is cancelled, which is found, and pinned, or not */
+ *   closes     it closes a scope inside of the one that is cancelled, which is found, and pinned, or not
+ *   stays      two others ask whether it is cancelled: who was told so once is told so again */
 #include "model_opener.h"
 
 #include "model_instance.h"
@@ -144,8 +145,37 @@ closes(void)
     tell((struct story){.nest = 2, .closes = true, .listed = true});
 }
 
+static void *
+ask(void *arg)
+{
+    (void)weft__scope_cancelled(arg);
+    return NULL;
+}
+
+static void *
+ask_twice(void *arg)
+{
+    if (weft__scope_cancelled(arg)) assert(weft__scope_cancelled(arg));
+    return NULL;
+}
+
+static void
+stays(void)
+{
+    pthread_t others[2];
+    prepare_opener();
+    scopes[0] = open_scope(0);
+    struct scope *s = weft__scope(scopes[0]);
+    pthread_create(&others[0], NULL, ask, s);
+    pthread_create(&others[1], NULL, ask_twice, s);
+    (void)weft__scope_cancel(s, 0, false);
+    pthread_join(others[0], NULL);
+    pthread_join(others[1], NULL);
+    (void)close_scope(scopes[0], 0);
+}
+
 static const struct instance instances[] = {
     {"parks", parks, false},  {"listed", listed, false}, {"listed, symmetric fences", listed, true},
     {"nested", nested, true}, {"shield", shield, true},  {"task", task, true},
-    {"closes", closes, true}, {NULL, NULL, false},
+    {"closes", closes, true}, {"stays", stays, true},    {NULL, NULL, false},
 };

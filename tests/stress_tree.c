@@ -346,7 +346,8 @@ check_hasty(struct run *r)
             if (!is_legal(r, s)) what = "the result of a scope";
         if (!what) continue;
         print_tree(r, NULL, NULL, 0);
-        stress_die("task %d is not by the rules: %s", t, what);
+        stress_die("task %d is not by the rules: %s; its state is %d, its code %d", t, what,
+                   task ? (int)weft_task_state(task) : -1, task ? weft_task_error(task) : 0);
     }
 }
 
