@@ -25,8 +25,8 @@ struct verdict {
 };
 
 /* Runs fn(arg) in a task on an ordinary worker: the caller's own, or, for a plain thread or a task that is of the
- * interactive pool or has WEFT_FPENV, a helper, for which it waits.  fn returns 0: what fails goes into v, which was zeroed.  0, the code of the verdict, or what
- * weft_spawn said. */
+ * interactive pool or has WEFT_FPENV, a helper, for which it waits.  fn returns 0: what fails goes into v, which was
+ * zeroed.  0, the code of the verdict, or what weft_spawn said. */
 int weft__parallel_call(struct verdict *v, weft_fn *fn, void *arg);
 
 /* Runs left(l) and right(r), perhaps at the same time; where that is impossible, one after the other.  index is where l

@@ -182,7 +182,8 @@ run_call(void *arg)
     return 0;
 }
 
-/* From a plain thread, off the ordinary workers, or with WEFT_FPENV.  The call is in the caller's frame: it is waited for, whatever happens. */
+/* From a plain thread, off the ordinary workers, or with WEFT_FPENV.  The call is in the caller's frame: it is waited for,
+ * whatever happens. */
 static weft__noinline int
 call_elsewhere(struct verdict *v, weft_fn *fn, void *arg)
 {

@@ -78,7 +78,7 @@
 #include <stdlib.h>
 
 enum {
-    SEEN_BITS = 12, /* of the table of objects: 96 KiB */
+    SEEN_BITS = 12, /* of the table of objects: 128 KiB */
     CHECK = 20000   /* nanoseconds */
 };
 
@@ -93,8 +93,7 @@ static struct {
     uint64_t (*clock)(void);
     double rate;     /* ticks in a nanosecond */
     uint64_t burden; /* in ticks, as the next */
-    uint64_t
-        check; /* of a strand that is as long as that it is looked up whether its thread was on a core all the time */
+    uint64_t check;  /* was its thread on a core all the time?  Asked of a strand that is longer than this */
     uint64_t run;
     uint64_t ticks;                   /* at the start */
     int64_t time;                     /* likewise, by the clock */

@@ -35,7 +35,8 @@ struct track {
     char text[TRACK_TEXT];
 };
 
-/* w's track, locked and with room for what happens at one time; NULL: nothing is traced, or it must be left out, and has been counted. */
+/* w's track, locked and with room for what happens at one time; NULL: nothing is traced, or it must be left out, and has been
+ * counted. */
 struct track *weft__trace_lock(struct worker *w);
 void weft__trace_unlock(struct track *k);
 

@@ -51,8 +51,8 @@ extern _Atomic unsigned weft__watch; /* who does */
 static inline bool
 weft__watched(void)
 {
-    return weft__unlikely(load_relaxed(&weft__watch) !=
-                          0); /* relaxed: a run that counts has it from its start; else it may come late */
+    /* relaxed: a run that counts has it from its start; else it may come late */
+    return weft__unlikely(load_relaxed(&weft__watch) != 0);
 }
 
 static inline bool
